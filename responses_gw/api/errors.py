@@ -1,0 +1,150 @@
+"""The error a client sees, with OpenAI's types, codes and messages (SURFACE §9).
+
+An :class:`ApiError` is raised where the fault is known and becomes an HTTP answer or a stream event
+in one place each (``http.errors``, ``machine.emitter``). The functions below hold OpenAI's exact
+wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+__all__ = [
+    "ApiError",
+    "ErrorEnvelope",
+    "ErrorObject",
+    "ErrorType",
+    "invalid_type",
+    "invalid_value",
+    "missing_required_parameter",
+    "not_found",
+    "previous_response_not_found",
+    "server_error",
+    "unavailable",
+    "unsupported_parameter",
+]
+
+ErrorType = Literal[
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "rate_limit_error",
+    "server_error",
+]
+
+
+class ErrorObject(Struct, frozen=True):
+    """The inner object of every error body: all four keys are always sent."""
+
+    message: str
+    type: ErrorType
+    param: str | None
+    code: str | None
+
+
+class ErrorEnvelope(Struct, frozen=True):
+    """``{"error": {…}}``, the body of every HTTP answer that is not a success."""
+
+    error: ErrorObject
+
+
+class ApiError(Exception):
+    """A fault that the client is told about.
+
+    ``status`` is the HTTP status while nothing has been sent; ``retry_after`` is in seconds.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        type: ErrorType = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.type: ErrorType = type
+        self.code = code
+        self.param = param
+        self.retry_after = retry_after
+
+    @property
+    def body(self) -> ErrorObject:
+        return ErrorObject(self.message, self.type, self.param, self.code)
+
+    @property
+    def failure_code(self) -> str:
+        """The code of ``response.error``, which clients need as a string (CLIENTS §2)."""
+        if self.code is not None:
+            return self.code
+        return {
+            "rate_limit_error": "rate_limit_exceeded",
+            "invalid_request_error": "invalid_prompt",
+        }.get(self.type, "server_error")
+
+
+def missing_required_parameter(param: str) -> ApiError:
+    return ApiError(
+        f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
+    )
+
+
+def invalid_type(param: str, expected: str, got: str) -> ApiError:
+    """``expected`` and ``got`` are phrases: "a string", "one of an integer or null"."""
+    return ApiError(
+        f"Invalid type for '{param}': expected {expected}, but got {got} instead.",
+        code="invalid_type",
+        param=param,
+    )
+
+
+def invalid_value(param: str, value: object, supported: Iterable[object] = ()) -> ApiError:
+    values = [f"'{one}'" for one in supported]
+    tail = ""
+    if values:
+        listed = (
+            " and ".join(values)
+            if len(values) < 3
+            else f"{', '.join(values[:-1])}, and {values[-1]}"
+        )
+        tail = f" Supported values are: {listed}."
+    return ApiError(f"Invalid value: '{value}'.{tail}", code="invalid_value", param=param)
+
+
+def unsupported_parameter(param: str, why: str) -> ApiError:
+    return ApiError(
+        f"Unsupported parameter: '{param}' {why}", code="unsupported_parameter", param=param
+    )
+
+
+def previous_response_not_found(response_id: str) -> ApiError:
+    return ApiError(
+        f"Previous response with id '{response_id}' not found.",
+        code="previous_response_not_found",
+        param="previous_response_id",
+    )
+
+
+def not_found(kind: str, id: str) -> ApiError:
+    """An id in a path that this tenant does not have: ``kind`` is "Response", "Item", …"""
+    return ApiError(f"{kind} with id '{id}' not found.", status=404)
+
+
+def server_error(
+    message: str = "The server had an error while processing your request. Sorry about that!",
+    *,
+    status: int = 500,
+) -> ApiError:
+    return ApiError(message, status=status, type="server_error", code="server_error")
+
+
+def unavailable(message: str, *, code: str = "server_error", retry_after: int = 2) -> ApiError:
+    """A part of the service is away for now: 503 with ``Retry-After``, which SDKs obey."""
+    return ApiError(message, status=503, type="server_error", code=code, retry_after=retry_after)

@@ -1,0 +1,249 @@
+"""A request's bytes into a :class:`CreateResponse`: the rules that span fields (SURFACE §2, §9).
+
+Unknown fields, item types and tool types never fail a request; wrong types and values of known ones
+do, with OpenAI's 400 and the path of the field.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct, UnsetType
+
+from .decode import Decoder, join_path
+from .errors import (
+    ApiError,
+    invalid_type,
+    invalid_value,
+    missing_required_parameter,
+    unsupported_parameter,
+)
+from .items import INPUT_ITEMS, InputItem, ItemHead, Message, UnknownItem
+from .request import CreateResponse, JsonSchemaFormat, RequestBody
+from .tools import (
+    AllowedTools,
+    FunctionTool,
+    HostedToolChoice,
+    NamedFunction,
+    Tool,
+    ToolChoice,
+    ToolChoiceMode,
+    UnknownTool,
+)
+
+__all__ = ["decode_create_response", "decode_input_item"]
+
+MAX_INPUT_CHARACTERS = 10_485_760
+MAX_METADATA_PAIRS = 16
+MAX_METADATA_KEY = 64
+MAX_METADATA_VALUE = 512
+MAX_FUNCTION_NAME = 128
+TOOL_CHOICE_MODES: dict[str, ToolChoiceMode] = {
+    "none": "none",
+    "auto": "auto",
+    "required": "required",
+}
+
+
+class _Typed(Struct):
+    type: str
+
+
+_encode = msgspec.json.Encoder().encode
+_body = Decoder(RequestBody)
+_head = Decoder(ItemHead)
+_items = {name: Decoder(kind) for name, kind in INPUT_ITEMS.items()}
+_typed = Decoder(_Typed)
+_string = Decoder(str)
+_function = Decoder(FunctionTool)
+_named = Decoder(NamedFunction)
+_allowed = Decoder(AllowedTools)
+
+
+def decode_create_response(data: bytes) -> CreateResponse:
+    """Decode and check a whole request body.
+
+    Raises :class:`ApiError` (400) for anything that is wrong with it.
+    """
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise ApiError("Your request body is not valid UTF-8.") from error
+    body = _body.decode(data)
+    if not body.model:
+        raise missing_required_parameter("model")
+    _refuse_unbuilt(body)
+    if body.stream_options is not None and body.stream is not True:
+        raise ApiError(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            code="invalid_value",
+            param="stream_options",
+        )
+    _check_schema(body)
+    raw_items = _raw_items(body)
+    items = tuple(decode_input_item(raw, f"input[{at}]") for at, raw in enumerate(raw_items))
+    raw_tools = tuple(body.tools or ())
+    tools = tuple(_decode_tool(raw, f"tools[{at}]") for at, raw in enumerate(raw_tools))
+    return CreateResponse(
+        body=body,
+        model=body.model,
+        items=items,
+        raw_items=raw_items,
+        tools=tools,
+        raw_tools=raw_tools,
+        tool_choice=_decode_tool_choice(body.tool_choice, tools),
+        metadata=_check_metadata(body.metadata or {}),
+    )
+
+
+def decode_input_item(raw: Raw | bytes, at: str) -> InputItem:
+    """One item; ``at`` is its path for errors. Unknown kinds come back as :class:`UnknownItem`."""
+    head = _head.decode(raw, at=at)
+    kind = head.type
+    if kind is None:
+        if head.role is not None:
+            kind = "message"
+        elif head.id is not None:
+            kind = "item_reference"
+        else:
+            raise missing_required_parameter(join_path(at, "type"))
+    decoder = _items.get(kind)
+    if decoder is None:
+        return UnknownItem(kind, Raw(raw))
+    return decoder.decode(raw, at=at)
+
+
+def _raw_items(body: RequestBody) -> tuple[Raw, ...]:
+    if isinstance(body.input, str):
+        if len(body.input) > MAX_INPUT_CHARACTERS:
+            raise _too_long("input", MAX_INPUT_CHARACTERS, len(body.input))
+        return (Raw(_encode(Message(role="user", content=body.input))),)
+    if body.input or body.previous_response_id is not None:
+        return tuple(body.input or ())
+    raise missing_required_parameter("input")
+
+
+def _refuse_unbuilt(body: RequestBody) -> None:
+    """What would silently mean something else if it were ignored."""
+    if body.background:
+        raise unsupported_parameter("background", "is not supported by this server.")
+    for name in ("conversation", "prompt"):
+        value: Raw | UnsetType = getattr(body, name)
+        if isinstance(value, Raw) and bytes(value) != b"null":
+            raise unsupported_parameter(name, "is not supported by this server.")
+
+
+def _check_schema(body: RequestBody) -> None:
+    chosen = body.text.format if body.text is not None else None
+    if isinstance(chosen, JsonSchemaFormat):
+        schema = bytes(chosen.schema)
+        if schema[:1] != b"{":
+            raise invalid_type("text.format.schema", "an object", _kind_of(schema))
+
+
+def _decode_tool(raw: Raw, at: str) -> Tool:
+    kind = _typed.decode(raw, at=at).type
+    if kind != "function":
+        return UnknownTool(kind, raw)
+    tool = _function.decode(raw, at=at)
+    path = join_path(at, "name")
+    if not tool.name:
+        raise ApiError(
+            f"Invalid '{path}': empty string. Expected a string with minimum length 1, but got "
+            "an empty string instead.",
+            code="empty_string",
+            param=path,
+        )
+    if len(tool.name) > MAX_FUNCTION_NAME:
+        raise _too_long(path, MAX_FUNCTION_NAME, len(tool.name))
+    if not all(c.isascii() and (c.isalnum() or c in "_-") for c in tool.name):
+        raise ApiError(
+            f"Invalid '{path}': string does not match pattern. Expected a string that matches the "
+            "pattern '^[a-zA-Z0-9_-]+$'.",
+            code="invalid_value",
+            param=path,
+        )
+    parameters = bytes(tool.parameters) if isinstance(tool.parameters, Raw) else b"{"
+    if parameters[:1] != b"{" and parameters != b"null":
+        raise invalid_type(join_path(at, "parameters"), "an object", _kind_of(parameters))
+    return tool
+
+
+def _decode_tool_choice(raw: Raw | UnsetType, tools: tuple[Tool, ...]) -> ToolChoice:
+    data = bytes(raw) if isinstance(raw, Raw) else b"null"
+    if data == b"null":
+        return "auto"
+    if data[:1] == b'"':
+        value = _string.decode(data, at="tool_choice")
+        mode = TOOL_CHOICE_MODES.get(value)
+        if mode is None:
+            raise invalid_value("tool_choice", value, TOOL_CHOICE_MODES)
+        if mode == "required" and not tools:
+            raise _needs_tools(mode)
+        return mode
+    if data[:1] != b"{":
+        raise invalid_type("tool_choice", "one of a string or an object", _kind_of(data))
+    kind = _typed.decode(data, at="tool_choice").type
+    if kind == "function":
+        return _check_named(_named.decode(data, at="tool_choice"), tools)
+    if kind == "allowed_tools":
+        return _allowed.decode(data, at="tool_choice")
+    return HostedToolChoice(kind)
+
+
+def _check_named(choice: NamedFunction, tools: tuple[Tool, ...]) -> NamedFunction:
+    if not tools:
+        raise _needs_tools(choice.name)
+    if any(isinstance(tool, FunctionTool) and tool.name == choice.name for tool in tools):
+        return choice
+    raise ApiError(
+        f"Tool choice '{choice.name}' not found in 'tools' parameter.", param="tool_choice"
+    )
+
+
+def _needs_tools(choice: str) -> ApiError:
+    return ApiError(
+        f"Tool choice '{choice}' must be specified with 'tools' parameter.", param="tool_choice"
+    )
+
+
+def _check_metadata(raw: dict[str, Raw]) -> dict[str, str]:
+    if len(raw) > MAX_METADATA_PAIRS:
+        raise ApiError(
+            "Invalid 'metadata': too many properties. Expected an object with at most "
+            f"{MAX_METADATA_PAIRS} properties, but got an object with {len(raw)} properties "
+            "instead.",
+            code="object_above_max_properties",
+            param="metadata",
+        )
+    metadata: dict[str, str] = {}
+    for key, value in raw.items():
+        if len(key) > MAX_METADATA_KEY:
+            raise _too_long("metadata", MAX_METADATA_KEY, len(key))
+        path = f"metadata.{key}"
+        metadata[key] = _string.decode(value, at=path)
+        if len(metadata[key]) > MAX_METADATA_VALUE:
+            raise _too_long(path, MAX_METADATA_VALUE, len(metadata[key]))
+    return metadata
+
+
+def _too_long(path: str, limit: int, length: int) -> ApiError:
+    return ApiError(
+        f"Invalid '{path}': string too long. Expected a string with maximum length {limit}, but "
+        f"got a string with length {length} instead.",
+        code="string_above_max_length",
+        param=path,
+    )
+
+
+def _kind_of(data: bytes) -> str:
+    """The phrase for a JSON value from its first byte."""
+    first = data[:1]
+    if first == b'"':
+        return "a string"
+    if first == b"[":
+        return "an array"
+    if first in (b"t", b"f"):
+        return "a boolean"
+    if first == b"n":
+        return "null"
+    return "an object" if first == b"{" else "a number"

@@ -1,0 +1,337 @@
+"""What is wrong in a request is told with OpenAI's code, path and words (SURFACE §2, §9)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from responses_gw.api.errors import ApiError
+from responses_gw.api.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    ItemReference,
+    Message,
+    ReasoningItem,
+    UnknownItem,
+)
+from responses_gw.api.tools import AllowedTools, HostedToolChoice, NamedFunction, UnknownTool
+from responses_gw.api.validate import decode_create_response
+
+FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+
+
+def body(**fields: object) -> bytes:
+    return json.dumps({"model": "m", "input": "hi", **fields}).encode()
+
+
+def refusal(data: bytes) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        decode_create_response(data)
+    assert caught.value.status == 400
+    assert caught.value.type == "invalid_request_error"
+    return caught.value
+
+
+# (field values, code, param, a part of the message)
+WRONG: list[tuple[dict[str, object], str | None, str | None, str]] = [
+    (
+        {"model": None},
+        "missing_required_parameter",
+        "model",
+        "Missing required parameter: 'model'.",
+    ),
+    ({"model": ""}, "missing_required_parameter", "model", "'model'"),
+    ({"model": 5}, "invalid_type", "model", "expected a string, but got an integer instead."),
+    ({"input": None}, "missing_required_parameter", "input", "'input'"),
+    ({"input": []}, "missing_required_parameter", "input", "'input'"),
+    (
+        {"input": 5},
+        "invalid_type",
+        "input",
+        "expected one of a string or an array, but got an integer instead.",
+    ),
+    ({"input": [7]}, "invalid_type", "input[0]", "expected an object"),
+    ({"input": [{}]}, "missing_required_parameter", "input[0].type", "'input[0].type'"),
+    ({"input": [{"type": 1}]}, "invalid_type", "input[0].type", "expected a string"),
+    (
+        {"input": [{"role": "robot", "content": "x"}]},
+        "invalid_value",
+        "input[0].role",
+        "Supported values are: 'assistant', 'developer', 'system', and 'user'.",
+    ),
+    ({"input": [{"role": "user"}]}, "missing_required_parameter", "input[0].content", "content"),
+    ({"input": [{"role": "user", "content": 3}]}, "invalid_type", "input[0].content", "an array"),
+    (
+        {"input": [{"role": "user", "content": [{"type": "hologram"}]}]},
+        "invalid_value",
+        "input[0].content[0].type",
+        "Invalid value: 'hologram'. Supported values are: 'input_text', 'input_image'",
+    ),
+    (
+        {"input": [{"role": "user", "content": [{"type": "input_text"}]}]},
+        "missing_required_parameter",
+        "input[0].content[0].text",
+        "'input[0].content[0].text'",
+    ),
+    (
+        {"input": [{"role": "user", "content": "a"}, {"type": "function_call", "name": "f"}]},
+        "missing_required_parameter",
+        "input[1].arguments",
+        "'input[1].arguments'",
+    ),
+    (
+        {"input": [{"type": "function_call_output", "call_id": "c", "output": None}]},
+        "invalid_type",
+        "input[0].output",
+        "got null instead",
+    ),
+    ({"instructions": []}, "invalid_type", "instructions", "expected a string"),
+    ({"temperature": 3}, "decimal_above_max_value", "temperature", "<= 2, but got 3 instead."),
+    ({"temperature": -0.5}, "decimal_below_min_value", "temperature", ">= 0, but got -0.5"),
+    ({"temperature": "hot"}, "invalid_type", "temperature", "expected a decimal"),
+    ({"top_p": 1.5}, "decimal_above_max_value", "top_p", "<= 1"),
+    ({"presence_penalty": 9}, "decimal_above_max_value", "presence_penalty", "<= 2"),
+    (
+        {"max_output_tokens": 1},
+        "integer_below_min_value",
+        "max_output_tokens",
+        "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got "
+        "1 instead.",
+    ),
+    ({"max_output_tokens": 20.5}, "invalid_type", "max_output_tokens", "expected an integer"),
+    ({"max_tool_calls": 0}, "integer_below_min_value", "max_tool_calls", ">= 1, but got 0"),
+    ({"top_logprobs": 21}, "integer_above_max_value", "top_logprobs", "<= 20, but got 21"),
+    ({"stream": "yes"}, "invalid_type", "stream", "expected a boolean"),
+    ({"stream_options": {}}, "invalid_value", "stream_options", "only allowed when 'stream'"),
+    ({"truncation": "soft"}, "invalid_value", "truncation", "'auto' and 'disabled'"),
+    ({"include": ["everything"]}, "invalid_value", "include[0]", "Invalid value: 'everything'"),
+    ({"service_tier": "gold"}, "invalid_value", "service_tier", "'auto'"),
+    ({"reasoning": {"effort": "huge"}}, "invalid_value", "reasoning.effort", "'medium'"),
+    ({"reasoning": "high"}, "invalid_type", "reasoning", "expected an object"),
+    ({"text": {"format": {"type": "xml"}}}, "invalid_value", "text.format.type", "'json_schema'"),
+    (
+        {"text": {"format": {"type": "json_schema", "name": "a"}}},
+        "missing_required_parameter",
+        "text.format.schema",
+        "schema",
+    ),
+    (
+        {"text": {"format": {"type": "json_schema", "name": "a b", "schema": {}}}},
+        "invalid_value",
+        "text.format.name",
+        "pattern",
+    ),
+    (
+        {"text": {"format": {"type": "json_schema", "name": "a", "schema": []}}},
+        "invalid_type",
+        "text.format.schema",
+        "expected an object, but got an array",
+    ),
+    ({"metadata": {"k": 5}}, "invalid_type", "metadata.k", "expected a string"),
+    ({"metadata": {"k": "v" * 513}}, "string_above_max_length", "metadata.k", "length 512"),
+    ({"metadata": {"k" * 65: "v"}}, "string_above_max_length", "metadata", "length 64"),
+    (
+        {"metadata": {str(n): "v" for n in range(17)}},
+        "object_above_max_properties",
+        "metadata",
+        "at most 16 properties",
+    ),
+    ({"metadata": ["k"]}, "invalid_type", "metadata", "expected an object"),
+    ({"safety_identifier": "x" * 129}, "string_above_max_length", "safety_identifier", "128"),
+    ({"prompt_cache_key": "x" * 65}, "string_above_max_length", "prompt_cache_key", "64"),
+    ({"tools": {}}, "invalid_type", "tools", "expected an array"),
+    ({"tools": [{}]}, "missing_required_parameter", "tools[0].type", "type"),
+    ({"tools": [{"type": "function"}]}, "missing_required_parameter", "tools[0].name", "name"),
+    ({"tools": [{"type": "function", "name": ""}]}, "empty_string", "tools[0].name", "empty"),
+    ({"tools": [{"type": "function", "name": "a b"}]}, "invalid_value", "tools[0].name", "pattern"),
+    (
+        {"tools": [{"type": "function", "name": "x" * 129}]},
+        "string_above_max_length",
+        "tools[0].name",
+        "128",
+    ),
+    (
+        {"tools": [FUNCTION, {"type": "function", "name": "f", "parameters": "{}"}]},
+        "invalid_type",
+        "tools[1].parameters",
+        "expected an object, but got a string",
+    ),
+    ({"tool_choice": "maybe"}, "invalid_value", "tool_choice", "'none', 'auto', and 'required'"),
+    ({"tool_choice": 5}, "invalid_type", "tool_choice", "one of a string or an object"),
+    ({"tool_choice": "required"}, None, "tool_choice", "must be specified with 'tools'"),
+    (
+        {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "g"}},
+        None,
+        "tool_choice",
+        "Tool choice 'g' not found in 'tools' parameter.",
+    ),
+    ({"background": True}, "unsupported_parameter", "background", "not supported"),
+    ({"conversation": "conv_1"}, "unsupported_parameter", "conversation", "not supported"),
+]
+
+
+@pytest.mark.parametrize(("fields", "code", "param", "words"), WRONG)
+def test_a_wrong_field_is_named(
+    fields: dict[str, object], code: str | None, param: str | None, words: str
+) -> None:
+    error = refusal(body(**fields))
+    assert (error.code, error.param) == (code, param), error.message
+    assert words in error.message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b'{"model": "m", "input": "\\ud800"}',
+        b'{"a":' + b"[" * 100_000,
+        b'{"a":NaN}',
+        b'{"model":"m","input":5,',
+    ],
+)
+def test_what_is_no_json_is_said_to_be_none(data: bytes) -> None:
+    assert "could not parse the JSON body" in refusal(data).message
+
+
+def test_a_body_that_is_no_object() -> None:
+    assert refusal(b"[]").code == "invalid_type"
+
+
+def test_bytes_that_are_no_utf8() -> None:
+    assert "UTF-8" in refusal(b'{"model":"m","input":"\xff"}').message
+
+
+NULLS = dict.fromkeys(
+    [
+        "instructions",
+        "previous_response_id",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "max_tool_calls",
+        "max_output_tokens",
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "top_logprobs",
+        "text",
+        "reasoning",
+        "include",
+        "store",
+        "background",
+        "stream",
+        "stream_options",
+        "truncation",
+        "metadata",
+        "service_tier",
+        "safety_identifier",
+        "prompt_cache_key",
+        "user",
+        "conversation",
+        "prompt",
+        "top_k",
+        "seed",
+    ]
+)
+
+
+def test_explicit_nulls_mean_unset() -> None:
+    request = decode_create_response(body(**NULLS))
+    assert request.store is True
+    assert request.stream is False
+    assert request.tool_choice == "auto"
+    assert request.tools == ()
+
+
+def test_unknown_fields_tools_and_items_are_kept_and_no_error() -> None:
+    weird = {"type": "hologram", "depth": {"a": [1]}}
+    request = decode_create_response(
+        body(input=[weird], tools=[{"type": "teleport", "x": 1}], client_metadata={"a": 1}, text={})
+    )
+    assert isinstance(request.items[0], UnknownItem)
+    assert json.loads(bytes(request.items[0].raw)) == weird
+    assert isinstance(request.tools[0], UnknownTool)
+
+
+def test_every_known_item_is_decoded() -> None:
+    request = decode_create_response(
+        body(
+            input=[
+                {"role": "user", "content": "a"},
+                {
+                    "type": "message",
+                    "role": "assistant",
+                    "content": [{"type": "output_text", "text": "b"}],
+                },
+                {"type": "reasoning", "summary": [], "content": None, "encrypted_content": None},
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "c", "output": "ok"},
+                {"id": "msg_1"},
+                {"type": "item_reference", "id": "msg_1"},
+            ]
+        )
+    )
+    kinds = [Message, Message, ReasoningItem, FunctionCall, FunctionCallOutput, ItemReference]
+    assert [type(item) for item in request.items] == [*kinds, ItemReference]
+
+
+def test_every_form_of_tool_choice() -> None:
+    def choice(value: object) -> object:
+        return decode_create_response(body(tools=[FUNCTION], tool_choice=value)).tool_choice
+
+    assert choice("none") == "none"
+    assert choice({"type": "function", "name": "f"}) == NamedFunction("f")
+    assert isinstance(choice({"type": "allowed_tools", "mode": "auto", "tools": []}), AllowedTools)
+    assert choice({"type": "web_search"}) == HostedToolChoice("web_search")
+
+
+def test_an_empty_input_continues_a_response() -> None:
+    assert decode_create_response(body(input=[], previous_response_id="resp_1")).items == ()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+field_names = st.sampled_from([*NULLS, "model", "input"])
+typed_items = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(
+            ["message", "function_call", "function_call_output", "reasoning", "x"]
+        )
+    },
+    optional=dict.fromkeys(
+        ("role", "content", "id", "call_id", "name", "arguments", "output", "summary"), json_values
+    ),
+)
+
+
+@given(fields=st.dictionaries(field_names | st.text(), json_values, max_size=8))
+def test_no_body_raises_anything_but_an_api_error(fields: dict[str, object]) -> None:
+    for data in (json.dumps(fields).encode(), body(**fields)):
+        try:
+            decode_create_response(data)
+        except ApiError as error:
+            assert error.status == 400
+
+
+@given(items=st.lists(typed_items, min_size=1, max_size=4))
+def test_no_item_raises_anything_but_an_api_error(items: list[dict[str, object]]) -> None:
+    try:
+        decode_create_response(body(input=items))
+    except ApiError as error:
+        assert error.status == 400
+        assert error.param is None or error.param.startswith("input[")
+
+
+@given(data=st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_an_api_error(data: bytes) -> None:
+    with pytest.raises(ApiError):
+        decode_create_response(data)
