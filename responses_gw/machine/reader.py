@@ -1,0 +1,196 @@
+"""One upstream stream: its bytes in, deltas out to the emitter.
+
+Theory of operation. :meth:`ChatReader.feed` takes whatever one read gave, splits it into events,
+decodes each chunk and hands its deltas on. The stream is over when ``[DONE]`` came, when an error
+frame came, or when the connection ended; only then is :attr:`ChatReader.end` set. A
+``finish_reason`` alone does not end it: the usage comes after it. Whatever way it ends, ``end``
+says one of four things (:class:`StreamEnd`), so a caller has no other case to think of.
+
+White space that starts a message or a block of reasoning waits for something visible: chat
+templates put line breaks between reasoning, text and calls, and an item of white space alone is
+nothing a client wants to see.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Raw, Struct
+
+from ..api.errors import ApiError, server_error
+from ..api.response import InputTokensDetails, OutputTokensDetails, Usage
+from .calls import CallAssembler
+from .chunk import BadChunk, ChunkDelta, ChunkUsage, decode_chunk
+from .emitter import Emitter
+from .sse import EventSplitter, OversizedEvent
+from .states import Open
+from .upstream_errors import stream_error
+
+__all__ = ["ChatReader", "EndKind", "StreamEnd"]
+
+
+class EndKind(Enum):
+    STOPPED = "stopped"
+    OUT_OF_TOKENS = "max_output_tokens"
+    FILTERED = "content_filter"
+    BROKEN = "broken"
+
+
+class StreamEnd(Struct, frozen=True):
+    """How an upstream stream ended; ``error`` is set when it broke."""
+
+    kind: EndKind
+    usage: Usage | None = None
+    error: ApiError | None = None
+
+
+_ENDS = {"length": EndKind.OUT_OF_TOKENS, "content_filter": EndKind.FILTERED}
+_BREAKS = frozenset(("abort", "error"))
+DONE_DATA = b"[DONE]"
+
+
+class ChatReader:
+    """Reads one chat completion stream. After :attr:`end` is set it takes no more."""
+
+    __slots__ = (
+        "_blank_reasoning",
+        "_blank_text",
+        "_calls",
+        "_emitter",
+        "_finish",
+        "_splitter",
+        "_usage",
+        "end",
+    )
+
+    def __init__(self, emitter: Emitter) -> None:
+        self._emitter = emitter
+        self._splitter = EventSplitter()
+        self._calls = CallAssembler(emitter)
+        self._blank_text: list[str] = []  # white space that waits
+        self._blank_reasoning: list[str] = []
+        self._finish: str | None = None
+        self._usage: Usage | None = None
+        self.end: StreamEnd | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take what one read gave."""
+        try:
+            for event in self._splitter.feed(data):
+                if self.end is None:
+                    self._event(event)
+        except OversizedEvent:
+            self._break(server_error("The model server sent an event that is too large."))
+
+    def eof(self) -> None:
+        """The connection was closed in good order."""
+        for event in self._splitter.finish():
+            if self.end is None:
+                self._event(event)
+        if self.end is None:
+            self._conclude()
+
+    def fail(self, error: ApiError) -> None:
+        """The connection broke, or went silent for too long."""
+        if self.end is None:
+            self._break(error)
+
+    # --- frames --------------------------------------------------------------------------------
+
+    def _event(self, data: bytes) -> None:
+        if data == DONE_DATA:
+            self._conclude()
+            return
+        try:
+            chunk = decode_chunk(data)
+        except BadChunk:
+            self._break(server_error("The model server sent something that could not be read."))
+            return
+        if isinstance(chunk.error, Raw) and bytes(chunk.error) != b"null":
+            self._break(stream_error(chunk.error))
+            return
+        if chunk.usage is not None:
+            self._usage = _usage_of(chunk.usage)
+        for choice in chunk.choices or ():
+            if choice.index == 0:
+                if choice.delta is not None:
+                    self._delta(choice.delta)
+                if choice.finish_reason is not None:
+                    self._finish = choice.finish_reason
+
+    def _delta(self, delta: ChunkDelta) -> None:
+        reasoning = delta.reasoning or delta.reasoning_content
+        if reasoning:
+            self._reasoning(reasoning)
+        if delta.content:
+            self._text(delta.content)
+        if delta.refusal:
+            self._forget_blanks()
+            self._emitter.refusal(delta.refusal)
+        if delta.tool_calls:
+            self._forget_blanks()
+            for fragment in delta.tool_calls:
+                self._calls.feed(fragment)
+
+    def _text(self, delta: str) -> None:
+        if self._emitter.open is not Open.TEXT:
+            self._blank_text.append(delta)
+            if delta.isspace():
+                return
+            delta = "".join(self._blank_text)
+            self._forget_blanks()
+        self._emitter.text(delta)
+
+    def _reasoning(self, delta: str) -> None:
+        if self._emitter.open is not Open.REASONING:
+            self._blank_reasoning.append(delta)
+            if delta.isspace():
+                return
+            delta = "".join(self._blank_reasoning)
+            self._forget_blanks()
+        self._emitter.reasoning(delta)
+
+    def _forget_blanks(self) -> None:
+        self._blank_text.clear()
+        self._blank_reasoning.clear()
+
+    # --- ends ----------------------------------------------------------------------------------
+
+    def _conclude(self) -> None:
+        if self._finish is None:
+            self._break(
+                server_error("The model server closed the stream before the response was finished.")
+            )
+            return
+        if self._finish in _BREAKS:
+            self._break(
+                server_error("The model server stopped the response before it was finished.")
+            )
+            return
+        kind = _ENDS.get(self._finish, EndKind.STOPPED)
+        self._calls.finish()
+        self._emitter.close("completed" if kind is EndKind.STOPPED else "incomplete")
+        self.end = StreamEnd(kind, self._usage)
+
+    def _break(self, error: ApiError) -> None:
+        self._calls.finish()
+        self._emitter.close("incomplete")
+        self.end = StreamEnd(EndKind.BROKEN, self._usage, error)
+
+
+def _usage_of(usage: ChunkUsage) -> Usage:
+    given = usage.prompt_tokens or 0
+    made = usage.completion_tokens or 0
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        input_tokens=given,
+        input_tokens_details=InputTokensDetails(
+            cached_tokens=(prompt.cached_tokens or 0) if prompt else 0,
+            cache_write_tokens=(prompt.created_cache_tokens or 0) if prompt else 0,
+        ),
+        output_tokens=made,
+        output_tokens_details=OutputTokensDetails(
+            reasoning_tokens=(completion.reasoning_tokens or 0) if completion else 0
+        ),
+        total_tokens=given + made,
+    )
