@@ -1,0 +1,89 @@
+"""Content parts into the content of a chat message (SURFACE §7.5, VLLM_CHAT)."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ..api.content import (
+    ContentPart,
+    InputAudio,
+    InputFile,
+    InputImage,
+    InputText,
+    InputVideo,
+    OutputText,
+    PlainText,
+    ReasoningText,
+    Refusal,
+    SummaryText,
+)
+from ..api.errors import ApiError
+
+__all__ = ["ChatPart", "chat_content", "plain_text"]
+
+ChatPart = dict[str, str | dict[str, str]]
+
+
+def chat_content(content: str | list[ContentPart]) -> str | list[ChatPart]:
+    """A string stays one, and so does a lone text part: every template takes a string.
+
+    Raises :class:`ApiError` (400) for a part that cannot be shown to the model.
+    """
+    if isinstance(content, str):
+        return content
+    if all(_text_of(part) is not None for part in content):
+        texts = [text for part in content if (text := _text_of(part)) is not None]
+        if len(texts) < 2:
+            return texts[0] if texts else ""
+    return [_chat_part(part) for part in content]
+
+
+def plain_text(content: str | list[ContentPart]) -> str:
+    """Only the text: for roles whose messages are text alone (assistant, system, developer)."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(text for part in content if (text := _text_of(part)))
+
+
+def _text_of(part: ContentPart) -> str | None:
+    match part:
+        case InputText() | OutputText() | PlainText() | ReasoningText() | SummaryText():
+            return part.text
+        case Refusal():
+            return part.refusal
+        case _:
+            return None
+
+
+def _chat_part(part: ContentPart) -> ChatPart:
+    match part:
+        case InputText() | OutputText() | PlainText() | ReasoningText() | SummaryText():
+            return {"type": "text", "text": part.text}
+        case Refusal():
+            return {"type": "text", "text": part.refusal}
+        case InputImage():
+            return _image(part)
+        case InputAudio():
+            audio = {"data": part.input_audio.data, "format": part.input_audio.format}
+            return {"type": "input_audio", "input_audio": audio}
+        case InputVideo():
+            return {"type": "video_url", "video_url": {"url": part.video_url}}
+        case InputFile():
+            raise ApiError(
+                "This server does not take files as input.", code="unsupported_value", param="input"
+            )
+        case _:
+            assert_never(part)
+
+
+def _image(part: InputImage) -> ChatPart:
+    if part.image_url is None:
+        raise ApiError(
+            "This server takes an image as 'image_url' (a URL or a data URL), not as 'file_id'.",
+            code="unsupported_value",
+            param="input",
+        )
+    image = {"url": part.image_url}
+    if part.detail in ("low", "high", "auto"):
+        image["detail"] = part.detail
+    return {"type": "image_url", "image_url": image}

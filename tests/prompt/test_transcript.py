@@ -1,0 +1,267 @@
+"""Items become the chat messages that a model server takes, and the same items the same bytes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from responses_gw.api.errors import ApiError
+from responses_gw.api.stored import record_of
+from responses_gw.api.validate import decode_create_response, decode_input_item
+from responses_gw.prompt.transcript import Transcript
+
+Json = dict[str, object]
+
+
+def user(content: object) -> Json:
+    return {"role": "user", "content": content}
+
+
+def said(text: str) -> Json:
+    return {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": text, "annotations": []}],
+    }
+
+
+def thought(text: str) -> Json:
+    return {
+        "type": "reasoning",
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": text}],
+    }
+
+
+def called(call_id: str, arguments: str = "{}", **more: object) -> Json:
+    return {
+        "type": "function_call",
+        "call_id": call_id,
+        "name": "f",
+        "arguments": arguments,
+        **more,
+    }
+
+
+def answered(call_id: str, output: object = "ok") -> Json:
+    return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+
+def tool_call(call_id: str, arguments: str = "{}") -> Json:
+    return {"type": "function", "id": call_id, "function": {"name": "f", "arguments": arguments}}
+
+
+def messages(*items: Json, instructions: str | None = None, dialect: str = "vllm") -> list[Json]:
+    transcript = Transcript("vllm" if dialect == "vllm" else "openai")
+    transcript.add(decode_input_item(json.dumps(item).encode(), "input") for item in items)
+    found: list[Json] = json.loads(transcript.messages(instructions))
+    return found
+
+
+def assistant(content: str | None, **more: object) -> Json:
+    return {"role": "assistant", "content": content, **more}
+
+
+CASES: dict[str, tuple[list[Json], list[Json]]] = {
+    "a string": ([user("hi")], [user("hi")]),
+    "one text part is a string": ([user([{"type": "input_text", "text": "hi"}])], [user("hi")]),
+    "several text parts stay parts": (
+        [user([{"type": "input_text", "text": "a"}, {"type": "input_text", "text": "b"}])],
+        [user([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])],
+    ),
+    "an image beside text": (
+        [
+            user(
+                [
+                    {"type": "input_text", "text": "what?"},
+                    {
+                        "type": "input_image",
+                        "image_url": "data:image/png;base64,AA",
+                        "detail": "low",
+                    },
+                ]
+            )
+        ],
+        [
+            user(
+                [
+                    {"type": "text", "text": "what?"},
+                    {
+                        "type": "image_url",
+                        "image_url": {"url": "data:image/png;base64,AA", "detail": "low"},
+                    },
+                ]
+            )
+        ],
+    ),
+    "reasoning, text and calls of one turn are one message": (
+        [
+            user("q"),
+            thought("hm"),
+            said("Let me look."),
+            called("c1"),
+            called("c2"),
+            answered("c1"),
+            answered("c2"),
+            said("Done."),
+        ],
+        [
+            user("q"),
+            assistant(
+                "Let me look.", reasoning="hm", tool_calls=[tool_call("c1"), tool_call("c2")]
+            ),
+            {"role": "tool", "tool_call_id": "c1", "content": "ok"},
+            {"role": "tool", "tool_call_id": "c2", "content": "ok"},
+            assistant("Done."),
+        ],
+    ),
+    "calls one after the other are turns of their own": (
+        [called("c1"), answered("c1"), thought("more"), called("c2"), answered("c2")],
+        [
+            assistant(None, tool_calls=[tool_call("c1")]),
+            {"role": "tool", "tool_call_id": "c1", "content": "ok"},
+            assistant(None, reasoning="more", tool_calls=[tool_call("c2")]),
+            {"role": "tool", "tool_call_id": "c2", "content": "ok"},
+        ],
+    ),
+    "consecutive assistant messages are joined": (
+        [user("q"), said("One."), {"role": "assistant", "content": "Two."}],
+        [user("q"), assistant("One.\nTwo.")],
+    ),
+    "reasoning that led to nothing is left out": (
+        [user("q"), thought("lost"), user("again")],
+        [user("q"), user("again")],
+    ),
+    "a summary stands in for reasoning without content": (
+        [
+            {
+                "type": "reasoning",
+                "summary": [{"type": "summary_text", "text": "s"}],
+                "content": None,
+            },
+            said("a"),
+        ],
+        [assistant("a", reasoning="s")],
+    ),
+    "arguments that are no JSON are shown as text": (
+        [called("c", '{"city": "Par'), answered("c")],
+        [
+            assistant(None, tool_calls=[tool_call("c", '{"invalid_json":"{\\"city\\": \\"Par"}')]),
+            {"role": "tool", "tool_call_id": "c", "content": "ok"},
+        ],
+    ),
+    "arguments that are no object are shown as text": (
+        [called("c", "[1]")],
+        [assistant(None, tool_calls=[tool_call("c", '{"invalid_json":"[1]"}')])],
+    ),
+    "no arguments are an empty object": (
+        [called("c", "")],
+        [assistant(None, tool_calls=[tool_call("c", "{}")])],
+    ),
+    "a call that was cut is left out": (
+        [user("q"), called("c", '{"a', status="incomplete")],
+        [user("q")],
+    ),
+    "tool output in parts": (
+        [called("c"), answered("c", [{"type": "input_text", "text": "42"}])],
+        [
+            assistant(None, tool_calls=[tool_call("c")]),
+            {"role": "tool", "tool_call_id": "c", "content": "42"},
+        ],
+    ),
+    "system and developer texts lead, wherever they stood": (
+        [{"role": "developer", "content": "D"}, user("q"), {"role": "system", "content": "S"}],
+        [{"role": "system", "content": "D\n\nS"}, user("q")],
+    ),
+    "a refusal is what the assistant said": (
+        [
+            {
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "refusal", "refusal": "No."}],
+            }
+        ],
+        [assistant("No.")],
+    ),
+    "unknown items are not for the model": (
+        [user("q"), {"type": "hologram"}, said("a")],
+        [user("q"), assistant("a")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("items", "expected"), CASES.values(), ids=CASES.keys())
+def test_items_become_messages(items: list[Json], expected: list[Json]) -> None:
+    assert messages(*items) == expected
+
+
+def test_instructions_lead_the_system_message() -> None:
+    found = messages({"role": "system", "content": "S"}, user("q"), instructions="I")
+    assert found[0] == {"role": "system", "content": "I\n\nS"}
+
+
+def test_another_dialect_gets_no_reasoning_field() -> None:
+    assert messages(thought("hm"), said("a"), dialect="openai") == [assistant("a")]
+
+
+@pytest.mark.parametrize(
+    "part", [{"type": "input_file", "file_id": "f"}, {"type": "input_image", "file_id": "f"}]
+)
+def test_what_cannot_be_shown_to_the_model_is_an_error(part: Json) -> None:
+    with pytest.raises(ApiError) as caught:
+        messages(user([part]))
+    assert caught.value.status == 400
+
+
+texts = st.text(min_size=1, max_size=8)
+items = st.one_of(
+    st.builds(user, texts),
+    st.builds(said, texts),
+    st.builds(thought, texts),
+    st.builds(called, texts, st.sampled_from(["{}", '{"a": 1}', "{", ""])),
+    st.builds(answered, texts, texts | st.just([{"type": "input_text", "text": "x"}])),
+    st.just({"type": "hologram"}),
+)
+
+
+@given(history=st.lists(items, max_size=12), news=st.lists(items, max_size=6))
+def test_the_law_of_the_prefix(history: list[Json], news: list[Json]) -> None:
+    """What was sent before is sent again, byte for byte, up to the message that was still open."""
+    decoded = [decode_input_item(json.dumps(item).encode(), "input") for item in history]
+    transcript = Transcript("vllm")
+    transcript.add(decoded)
+    closed = transcript.snapshot()
+    before = transcript.messages("be nice")
+    resumed = Transcript("vllm", closed)
+    resumed.add(decode_input_item(json.dumps(item).encode(), "input") for item in news)
+    after = resumed.messages("be nice")
+    finished = b",".join(closed.turns)
+    assert finished in before
+    assert finished in after
+    if closed.draft.is_empty or (news and news[0].get("role") == "user"):
+        assert after.startswith(before[:-1])
+
+
+@given(history=st.lists(items, max_size=12), cut=st.integers(0, 12))
+def test_resuming_from_a_snapshot_changes_nothing(history: list[Json], cut: int) -> None:
+    decoded = [decode_input_item(json.dumps(item).encode(), "input") for item in history]
+    whole = Transcript("vllm")
+    whole.add(decoded)
+    first = Transcript("vllm")
+    first.add(decoded[:cut])
+    second = Transcript("vllm", first.snapshot())
+    second.add(decoded[cut:])
+    assert second.messages("i") == whole.messages("i")
+
+
+@given(history=st.lists(items, min_size=1, max_size=12))
+def test_stored_items_render_like_the_ones_that_came(history: list[Json]) -> None:
+    request = decode_create_response(json.dumps({"model": "m", "input": history}).encode())
+    fresh, reread = Transcript("vllm"), Transcript("vllm")
+    fresh.add(request.items)
+    records = [record_of(i, raw) for i, raw in zip(request.items, request.raw_items, strict=True)]
+    reread.add(decode_input_item(record.body, "input") for record in records)
+    assert reread.messages() == fresh.messages()
