@@ -39,17 +39,16 @@ class UpstreamClient:
     def __init__(self, settings: UpstreamSettings) -> None:
         self._settings = settings
         self._base = settings.url.rstrip("/")
+        self._patience = aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=settings.connect_timeout_seconds,
+            sock_read=settings.idle_timeout_seconds,
+        )
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(
-            total=None,
-            sock_connect=self._settings.connect_timeout_seconds,
-            sock_read=self._settings.idle_timeout_seconds,
-        )
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
-            timeout=timeout,
             auto_decompress=False,
             read_bufsize=READ_BUFFER_BYTES,
             headers=self._own_headers(),
@@ -125,7 +124,6 @@ class UpstreamClient:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("UpstreamClient is used outside its context")
-        options = {} if timeout is None else {"timeout": timeout}
         try:
             return await self._session.request(
                 method,
@@ -133,7 +131,7 @@ class UpstreamClient:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                **options,
+                timeout=timeout or self._patience,
             )
         except TimeoutError as error:
             raise server_error("The model server did not answer in time.", status=504) from error

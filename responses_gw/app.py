@@ -1,0 +1,173 @@
+"""The composition root: settings in, ASGI app out. Nothing else builds objects.
+
+``hypercorn responses_gw.app:app`` serves it. The service is opened at lifespan start and closed at
+lifespan end, in the reverse order; a start that fails is reported to the server with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .api.errors import unavailable
+from .engine import Engine
+from .engine.history import Histories
+from .engine.turn import Parts
+from .http import Edge
+from .http.health import Ready
+from .http.heartbeat import Heartbeat
+from .settings import Settings, SettingsError, load
+from .store import (
+    Database,
+    DatabaseUnavailable,
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    HistoryCache,
+    LeaseKeeper,
+    MigrationError,
+    ResponseStore,
+    default_root,
+    migrate,
+)
+from .upstream import UpstreamClient
+
+__all__ = ["App", "app"]
+
+log = logging.getLogger(__name__)
+STARTUP_FAULTS = (
+    SettingsError,
+    EmbeddedPostgresError,
+    MigrationError,
+    DatabaseUnavailable,
+    OSError,
+)
+
+# hypercorn imports the app before it makes its loop: so the plain command runs on uvloop too, and
+# with it its graceful timeout holds on Python 3.12 and later
+uvloop.install()
+
+
+class App:
+    """The ASGI application. ``edge`` is there between lifespan start and end."""
+
+    def __init__(self) -> None:
+        self._edge: ASGIApp | None = None
+        self._resources = contextlib.AsyncExitStack()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif self._edge is None:
+            raise RuntimeError("the server did not run the application's lifespan")
+        else:
+            await self._edge(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._open()
+        except STARTUP_FAULTS as error:
+            await self._resources.aclose()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        except BaseException:
+            await self._resources.aclose()
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self) -> None:
+        settings = load(os.environ)
+        _set_up_logging(settings)
+        _leave_sigterm_to_the_master()
+        enter = self._resources.enter_async_context
+        database = await enter(_database(settings))
+        owner = uuid.uuid4()
+        store = ResponseStore(database, owner)
+        leases = LeaseKeeper(database, owner, ttl_seconds=settings.database.lease_seconds)
+        await leases.start()
+        self._resources.push_async_callback(leases.close)
+        upstream = await enter(UpstreamClient(settings.upstream))
+        heartbeat = Heartbeat(settings.server.heartbeat_seconds)
+        heartbeat.start()
+        self._resources.push_async_callback(heartbeat.close)
+        dialect = settings.upstream.dialect
+        histories = Histories(store, HistoryCache(settings.database.history_cache_bytes), dialect)
+        engine = Engine(Parts(upstream, store, histories, dialect))
+        self._edge = Edge(engine, settings, heartbeat, Ready(lambda: _check(database)))
+        gc.collect()
+        gc.freeze()  # what the start made lives for ever: full collections need not walk it
+
+    async def _close(self) -> None:
+        self._edge = None
+        await self._resources.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    """The pool, on the configured server or on the embedded one, migrated."""
+    url = settings.database.url
+    embedded = None
+    if url is None:
+        root = settings.database.embedded_dir
+        embedded = EmbeddedPostgres(Path(root) if root is not None else default_root())
+        await asyncio.to_thread(embedded.start)
+        url = embedded.dsn
+    try:
+        await migrate(url)
+        database = Database(
+            url,
+            pool_max=settings.database.pool_max,
+            acquire_timeout_seconds=settings.database.acquire_timeout_seconds,
+            statement_timeout_seconds=settings.database.statement_timeout_seconds,
+            revive=None if embedded is None else embedded.start,
+        )
+        await database.open()
+        try:
+            yield database
+        finally:
+            await database.close()
+    finally:
+        if embedded is not None:
+            await asyncio.to_thread(embedded.stop)
+
+
+async def _check(database: Database) -> None:
+    try:
+        await database.ping()
+    except DatabaseUnavailable as error:
+        raise unavailable("The database is not available.") from error
+
+
+def _set_up_logging(settings: Settings) -> None:
+    """Our own loggers only: the server that runs us has set up its own."""
+    ours = logging.getLogger("responses_gw")
+    ours.setLevel(settings.log.level.upper())
+    if not ours.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        ours.addHandler(handler)
+        ours.propagate = False
+
+
+def _leave_sigterm_to_the_master() -> None:
+    """A hypercorn worker that dies by the default action cuts its streams; its master stops it
+    properly.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+app = App()

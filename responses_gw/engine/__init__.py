@@ -1,0 +1,11 @@
+"""One response's life: hydrate → round (model) → terminal → stored; and what the store knows
+afterwards.
+
+This room brings the others together; it knows nothing of HTTP.
+"""
+
+from .engine import Engine, ItemsQuery
+from .sink import EventSink, NoSink
+from .turn import Caller, Turn
+
+__all__ = ["Caller", "Engine", "EventSink", "ItemsQuery", "NoSink", "Turn"]

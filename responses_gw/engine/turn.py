@@ -1,0 +1,312 @@
+"""One turn: a request becomes a response.
+
+Theory of operation. :meth:`Turn.run` is the whole life in order: history → prompt → upstream call →
+row ``in_progress`` → events as they come → row terminal → terminal event. Until the row exists
+nothing has been sent and every fault is raised, to become an HTTP error. From then on nothing is
+raised: whatever happens ends in one terminal state (machine/states.py), stored with what was
+produced, and then told to the client.
+
+The order of the two ends is what makes chains safe: the row is committed before the terminal event
+is sent, so a client that continues at once always finds it. If it cannot be committed the response
+fails.
+
+Cancellation means that nobody listens any more or that the process is told to stop. The upstream
+call is closed first, then the partial output is stored, shielded and bounded in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+
+import anyio
+import msgspec
+from msgspec import Raw, Struct
+
+from ..api.echo import response_settings
+from ..api.errors import ApiError, server_error
+from ..api.ids import new_id
+from ..api.items import InputItem, ItemReference
+from ..api.request import CreateResponse
+from ..api.response import IncompleteReason, ResponseError, ResponseStatus, Usage
+from ..api.stored import record_of
+from ..api.validate import decode_input_item
+from ..machine.emitter import Emitter, ReasoningDialect
+from ..machine.reader import ChatReader, EndKind, StreamEnd
+from ..machine.states import ResponsePhase
+from ..prompt.chat_request import chat_request
+from ..prompt.dialect import Dialect
+from ..prompt.transcript import Transcript
+from ..store import DatabaseUnavailable, LeaseLost, Outcome, ResponseStore, StoredItem
+from ..upstream import ChatStream, UpstreamClient
+from .faults import store_faults
+from .history import Histories
+from .sink import EventSink
+
+__all__ = ["Caller", "Parts", "Turn"]
+
+log = logging.getLogger(__name__)
+COMMIT_PATIENCE_SECONDS = 5.0
+COMMIT_PAUSE_SECONDS = 0.2
+FAREWELL_SECONDS = 5.0
+_INCOMPLETE: dict[EndKind, IncompleteReason] = {
+    EndKind.OUT_OF_TOKENS: "max_output_tokens",
+    EndKind.FILTERED: "content_filter",
+}
+_encode = msgspec.json.Encoder().encode
+
+
+class Caller(Struct, frozen=True):
+    """Who asks. ``headers`` have lower-case names."""
+
+    tenant: str
+    headers: Mapping[str, str]
+    reasoning_dialect: ReasoningDialect = "openai"
+
+
+class Parts(Struct, frozen=True):
+    """What a turn works with."""
+
+    upstream: UpstreamClient
+    store: ResponseStore
+    histories: Histories
+    dialect: Dialect
+
+
+class Turn:
+    """Runs once. After :meth:`run`, ``response`` is the finished Response and ``error`` why it
+    failed.
+    """
+
+    def __init__(
+        self, parts: Parts, request: CreateResponse, caller: Caller, sink: EventSink
+    ) -> None:
+        self._parts = parts
+        self._request = request
+        self._caller = caller
+        self._sink = sink
+        self.id = new_id("resp")
+        self._created_at = int(time.time())
+        self._settings = response_settings(request)
+        self._emitter = Emitter(
+            id=self.id,
+            created_at=self._created_at,
+            settings=self._settings,
+            dialect=caller.reasoning_dialect,
+        )
+        self._transcript = Transcript(parts.dialect)
+        self._deletions = 0
+        self._is_row = False
+        self.error: ApiError | None = None
+        self.client_left = False
+        """Set by whoever cancels a turn because its client has gone."""
+
+    @property
+    def response(self) -> Raw:
+        return self._emitter.response
+
+    async def run(self) -> None:
+        """Raises :class:`ApiError` while nothing has been sent, and never after."""
+        items, raw_items = await self._resolve_references()
+        body = await self._prompt(items)
+        with await self._parts.upstream.open_chat(body, self._caller.headers) as stream:
+            try:
+                await self._create_row(items, raw_items)
+                self._emitter.create()
+                end = await self._relay(stream)
+                await self._finish(end)
+            except asyncio.CancelledError:
+                stream.close()
+                await self._farewell()
+                raise
+
+    # --- before the first event ----------------------------------------------------------------
+
+    async def _resolve_references(self) -> tuple[tuple[InputItem, ...], tuple[Raw, ...]]:
+        """Items that stand for stored ones are replaced by them."""
+        request = self._request
+        if not any(isinstance(item, ItemReference) for item in request.items):
+            return request.items, request.raw_items
+        items, raws = list(request.items), list(request.raw_items)
+        for at, item in enumerate(items):
+            if isinstance(item, ItemReference):
+                with store_faults():
+                    body = await self._parts.store.item(self._caller.tenant, item.id)
+                if body is None:
+                    raise _unknown_item(item.id)
+                items[at], raws[at] = decode_input_item(body, f"input[{at}]"), Raw(body)
+        return tuple(items), tuple(raws)
+
+    async def _prompt(self, items: tuple[InputItem, ...]) -> bytes:
+        body = self._request.body
+        if body.previous_response_id is not None:
+            history = await self._parts.histories.load(
+                self._caller.tenant, body.previous_response_id
+            )
+            self._transcript = Transcript(self._parts.dialect, history.snapshot)
+        self._transcript.add(items)
+        messages = self._transcript.messages(body.instructions)
+        if messages == b"[]":
+            raise ApiError("The input has nothing that the model can read.", param="input")
+        return chat_request(self._request, messages, self._parts.dialect)
+
+    async def _create_row(self, items: tuple[InputItem, ...], raw_items: tuple[Raw, ...]) -> None:
+        if not self._request.store:
+            return
+        self._is_row = True  # from here on there may be one, also if this is cancelled half-way
+        records = [record_of(item, raw) for item, raw in zip(items, raw_items, strict=True)]
+        with store_faults():
+            self._deletions = await self._parts.store.create(
+                self._caller.tenant,
+                id=self.id,
+                parent_id=self._request.body.previous_response_id,
+                created_at=self._created_at,
+                settings=self._settings,
+                input=[StoredItem(record.id, record.type, record.body) for record in records],
+            )
+
+    # --- the stream ----------------------------------------------------------------------------
+
+    async def _relay(self, stream: ChatStream) -> StreamEnd:
+        """One round of the model, until the stream has ended somehow. A fault of ours is an end
+        too.
+        """
+        try:
+            return await self._round(stream)
+        except Exception:
+            log.exception("response %s broke", self.id)
+            self._emitter.close("incomplete")
+            return StreamEnd(EndKind.BROKEN, error=server_error())
+
+    async def _round(self, stream: ChatStream) -> StreamEnd:
+        """Read, translate, send."""
+        await self._flush()
+        reader = ChatReader(self._emitter)
+        while reader.end is None:
+            try:
+                data = await stream.read()
+            except ApiError as error:
+                reader.fail(error)
+                continue
+            if data:
+                reader.feed(data)
+            else:
+                reader.eof()
+            if reader.end is None:
+                await self._flush()
+        return reader.end
+
+    async def _flush(self) -> None:
+        if events := self._emitter.take():
+            await self._sink.send(events)
+
+    # --- the end -------------------------------------------------------------------------------
+
+    async def _finish(self, end: StreamEnd) -> None:
+        """Commit, then say so; the last items and the terminal event leave together."""
+        now = int(time.time())
+        reason = _INCOMPLETE.get(end.kind)
+        if end.error is not None:
+            outcome = self._outcome("failed", end.usage, error=end.error)
+        elif reason is not None:
+            outcome = self._outcome("incomplete", end.usage, reason=reason)
+        else:
+            outcome = self._outcome("completed", end.usage, completed_at=now)
+        failure = await self._commit(outcome)
+        self.error = end.error or failure
+        if self.error is not None:
+            self._emitter.fail(self.error, end.usage)
+        elif reason is not None:
+            self._emitter.cut(reason, end.usage)
+        else:
+            self._emitter.complete(end.usage, now)
+        if self._is_row and failure is None:
+            self._keep_history()
+        await self._flush()
+        await self._sink.finish()
+
+    async def _farewell(self) -> None:
+        """The turn was cancelled: store what there is; tell a client that still listens."""
+        if self._emitter.phase not in (ResponsePhase.NEW, ResponsePhase.IN_PROGRESS):
+            return
+        with anyio.CancelScope(shield=True), anyio.move_on_after(FAREWELL_SECONDS):
+            self._emitter.close("incomplete")
+            if self.client_left or self._emitter.phase is ResponsePhase.NEW:
+                await self._commit(self._outcome("cancelled"))
+                self._emitter.cancel()
+                return
+            error = server_error("The server is shutting down.", status=503)
+            await self._commit(self._outcome("failed", error=error))
+            self._emitter.fail(error)
+            self.error = error
+            await self._flush()
+            await self._sink.finish()
+
+    def _outcome(
+        self,
+        status: ResponseStatus,
+        usage: Usage | None = None,
+        *,
+        error: ApiError | None = None,
+        reason: IncompleteReason | None = None,
+        completed_at: int | None = None,
+    ) -> Outcome:
+        failure = None
+        if error is not None:
+            failure = _encode(ResponseError(error.failure_code, error.message))
+        return Outcome(
+            status=status,
+            completed_at=completed_at,
+            usage=None if usage is None else _encode(usage),
+            error=failure,
+            incomplete_reason=reason,
+            output=[StoredItem(r.id, r.type, r.body) for r in self._emitter.records],
+        )
+
+    async def _commit(self, outcome: Outcome) -> ApiError | None:
+        """Store the end of the response. Returns why it could not be, if it could not.
+
+        Shielded: a client that leaves now does not undo it.
+        """
+        if not self._is_row:
+            return None
+        failure: ApiError | None = None
+        with anyio.CancelScope(shield=True):
+            failure = await self._store_outcome(outcome)
+        return failure  # noqa: RET504 (for mypy a scope may swallow an exception)
+
+    async def _store_outcome(self, outcome: Outcome) -> ApiError | None:
+        deadline = time.monotonic() + COMMIT_PATIENCE_SECONDS
+        while True:
+            try:
+                await self._parts.store.finish(self._caller.tenant, self.id, outcome)
+            except LeaseLost:
+                return server_error("The response was deleted or taken over while it was running.")
+            except DatabaseUnavailable:
+                if time.monotonic() >= deadline:
+                    log.error("response %s could not be stored: the database is away", self.id)
+                    return server_error("The response could not be stored.")
+                await asyncio.sleep(COMMIT_PAUSE_SECONDS)
+            else:
+                return None
+
+    def _keep_history(self) -> None:
+        self._parts.histories.keep(
+            self._caller.tenant,
+            self.id,
+            self._request.body.previous_response_id,
+            self._transcript,
+            self._emitter.records,
+            self._deletions,
+        )
+
+
+def _unknown_item(id: str) -> ApiError:
+    return ApiError(
+        f"Item with id '{id}' not found. Items are not persisted when `store` is set to false. Try "
+        "again with `store` set to true, or remove this item from your input.",
+        status=404,
+        param="input",
+    )

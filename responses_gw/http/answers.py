@@ -1,0 +1,45 @@
+"""Answers in one piece: JSON and errors, with the headers that every answer has."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.types import Scope, Send
+
+from ..api.errors import ApiError, ErrorEnvelope
+
+__all__ = ["common_headers", "send_error", "send_json"]
+
+Headers = list[tuple[bytes, bytes]]
+_encode = msgspec.json.Encoder().encode
+
+
+def common_headers(scope: Scope) -> Headers:
+    """``x-request-id`` is what clients quote and operators look for."""
+    return [(b"x-request-id", scope["responses_gw.request_id"].encode("latin-1"))]
+
+
+async def send_json(
+    scope: Scope, send: Send, body: bytes, *, status: int = 200, headers: Headers | None = None
+) -> None:
+    """``body`` is JSON already."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                *common_headers(scope),
+                *(headers or ()),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+async def send_error(scope: Scope, send: Send, error: ApiError) -> None:
+    headers: Headers = []
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    body = _encode(ErrorEnvelope(error.body))
+    await send_json(scope, send, body, status=error.status, headers=headers)

@@ -1,0 +1,108 @@
+"""The route table, and the boundary where every error becomes an answer in OpenAI's envelope."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.routing import Route, Router
+from starlette.types import Message, Receive, Scope, Send
+
+from ..api.errors import ApiError, server_error
+from ..engine import Engine
+from ..settings import Settings
+from .answers import send_error
+from .create import CreateResponseEndpoint
+from .health import Live, Ready
+from .heartbeat import Heartbeat
+from .models import ModelDetail, ModelIndex
+from .requests import request_id_of
+from .stored import InputItems, StoredResponse
+from .upgrade import refuse_websocket
+
+__all__ = ["Edge"]
+
+log = logging.getLogger(__name__)
+
+
+class Edge:
+    """The ASGI application behind the lifespan. ``readiness`` raises ApiError while it is not
+    ready.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: Settings, heartbeat: Heartbeat, ready: Ready
+    ) -> None:
+        limit = settings.server.max_body_bytes
+        self._router = Router(
+            [
+                Route(
+                    "/v1/responses",
+                    CreateResponseEndpoint(engine, heartbeat, limit, settings.responses),
+                    methods=["POST"],
+                ),
+                Route(
+                    "/v1/responses/{response_id}",
+                    StoredResponse(engine),
+                    methods=["GET", "DELETE"],
+                ),
+                Route(
+                    "/v1/responses/{response_id}/input_items", InputItems(engine), methods=["GET"]
+                ),
+                Route("/v1/models", ModelIndex(engine), methods=["GET"]),
+                Route("/v1/models/{model_id:path}", ModelDetail(engine), methods=["GET"]),
+                Route("/livez", Live(), methods=["GET"]),
+                Route("/readyz", ready, methods=["GET"]),
+            ],
+            redirect_slashes=False,
+            default=_no_such_url,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await refuse_websocket(scope, receive, send)
+            return
+        watch = StartWatch(send)
+        scope["app"] = self  # Starlette raises HTTPException for a wrong method only inside an app
+        scope["responses_gw.request_id"] = request_id_of(scope)
+        try:
+            await self._router(scope, receive, watch)
+        except ApiError as error:
+            await self._answer(scope, watch, error)
+        except HTTPException as error:
+            await self._answer(scope, watch, _of_http_exception(scope, error))
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            await self._answer(scope, watch, server_error())
+
+    async def _answer(self, scope: Scope, watch: StartWatch, error: ApiError) -> None:
+        if watch.started:  # half an answer is out: only closing the connection tells the truth now
+            raise error
+        await send_error(scope, watch, error)
+
+
+class StartWatch:
+    """A ``send`` that remembers whether the answer has begun."""
+
+    __slots__ = ("_send", "started")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        self.started = True
+        await self._send(message)
+
+
+def _of_http_exception(scope: Scope, error: HTTPException) -> ApiError:
+    method, path = scope["method"], scope["path"]
+    if error.status_code == 405:
+        return ApiError(
+            f"Not allowed to {method} on {path}.", status=405, code="method_not_allowed"
+        )
+    return ApiError(f"Invalid URL ({method} {path})", status=error.status_code)
+
+
+async def _no_such_url(scope: Scope, receive: Receive, send: Send) -> None:
+    raise ApiError(f"Invalid URL ({scope['method']} {scope['path']})", status=404)
