@@ -1,0 +1,252 @@
+"""The settings: defaults, then a TOML file, then the environment; frozen and checked.
+
+Every key stands once, here, with its default and its bounds; ``conf/responses-gw.toml`` explains
+them to the operator. ``RESPONSES_GW_CONFIG`` names the file. A key ``[section] key`` is
+``RESPONSES_GW_SECTION_KEY`` in the environment, where an empty value counts as not set;
+``RESPONSES_GW_UPSTREAM`` is short for ``RESPONSES_GW_UPSTREAM_URL``. ``RESPONSES_GW_TEST_*``
+belongs to the tests and is not looked at.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+__all__ = [
+    "DatabaseSettings",
+    "LogSettings",
+    "ResponsesSettings",
+    "ServerSettings",
+    "Settings",
+    "SettingsError",
+    "UpstreamSettings",
+    "load",
+]
+
+PREFIX = "RESPONSES_GW_"
+CONFIG = PREFIX + "CONFIG"
+SHORT = {PREFIX + "UPSTREAM": PREFIX + "UPSTREAM_URL"}
+DAY = 86_400
+
+
+class SettingsError(Exception):
+    """A key or value that cannot be used; names the key, where it stood and what is allowed."""
+
+
+def _is_upstream_url(text: str) -> bool:
+    url = urlsplit(text)
+    extra = url.username or url.password or url.query or url.fragment
+    return url.scheme in ("http", "https") and bool(url.hostname) and not extra and url.port != 0
+
+
+def _is_database_url(text: str) -> bool:
+    # a host may also be missing (a socket directory in the query) or a list, which asyncpg reads
+    return text.startswith(("postgresql://", "postgres://"))
+
+
+def _is_token(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
+# `check` decides what the bounds cannot say. The value of a key with `secret` is never shown,
+# because it may hold a password even where it should not.
+Host = Annotated[str, Meta(pattern=r"^[^\s\[\]/]+$", description="a host name or an IP address")]
+Port = Annotated[int, Meta(ge=0, le=65_535, description="a port from 0 (any free one) to 65535")]
+Seconds = Annotated[float, Meta(gt=0, le=DAY, description=f"seconds above 0, at most {DAY}")]
+Bytes = Annotated[int, Meta(ge=0, le=2**40, description=f"a number of bytes from 0 to {2**40}")]
+BodyBytes = Annotated[
+    int, Meta(ge=1024, le=2**40, description=f"a number of bytes from 1024 to {2**40}")
+]
+PoolSize = Annotated[int, Meta(ge=1, le=1000, description="a number of connections from 1 to 1000")]
+Directory = Annotated[str, Meta(pattern="^/", description="an absolute path of a directory")]
+UpstreamUrl = Annotated[
+    str,
+    Meta(
+        description="an http:// or https:// URL with a host and no user, query or fragment",
+        extra={"check": _is_upstream_url, "secret": True},
+    ),
+]
+DatabaseUrl = Annotated[
+    str,
+    Meta(
+        description="a URL that starts with postgresql://",
+        extra={"check": _is_database_url, "secret": True},
+    ),
+]
+Token = Annotated[
+    str,
+    Meta(
+        description="visible ASCII characters without spaces",
+        extra={"check": _is_token, "secret": True},
+    ),
+]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One ``[section]``. Its repr masks secrets."""
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}={'***' if self._masks(name) else repr(getattr(self, name))}"
+            for name in self.__struct_fields__
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _masks(self, name: str) -> bool:
+        return getattr(self, name) is not None and _is_secret(_keys(type(self))[name])
+
+
+class ServerSettings(Section, frozen=True):
+    host: Host = "127.0.0.1"
+    port: Port = 8080
+    max_body_bytes: BodyBytes = 67_108_864
+    heartbeat_seconds: Seconds = 15.0
+
+
+class UpstreamSettings(Section, frozen=True):
+    url: UpstreamUrl = "http://127.0.0.1:8000/v1"
+    api_key: Token | None = None
+    dialect: Literal["vllm", "openai"] = "vllm"
+    connect_timeout_seconds: Seconds = 10.0
+    idle_timeout_seconds: Seconds = 300.0
+
+
+class DatabaseSettings(Section, frozen=True):
+    """``url`` None: an embedded PostgreSQL in ``embedded_dir``, None: its default."""
+
+    url: DatabaseUrl | None = None
+    embedded_dir: Directory | None = None
+    pool_max: PoolSize = 8
+    acquire_timeout_seconds: Seconds = 5.0
+    statement_timeout_seconds: Seconds = 30.0
+    lease_seconds: Seconds = 30.0
+    history_cache_bytes: Bytes = 67_108_864
+
+
+class ResponsesSettings(Section, frozen=True):
+    reasoning_events: Literal["openai", "open_responses"] = "openai"
+
+
+class LogSettings(Section, frozen=True):
+    level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+
+
+class Settings(Section, frozen=True):
+    server: ServerSettings = ServerSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    responses: ResponsesSettings = ResponsesSettings()
+    log: LogSettings = LogSettings()
+
+
+SECTIONS: dict[str, type[Section]] = get_type_hints(Settings)
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings of this environment and of the file that it names. Raises `SettingsError`."""
+    values: dict[str, dict[str, object]] = {name: {} for name in SECTIONS}
+    path = environ.get(CONFIG)
+    if path:
+        for section, key, value in _from_file(path):
+            values[section][key] = _checked(section, key, value, path)
+    for section, key, text, variable in _from_environment(environ):
+        values[section][key] = _checked(section, key, text, variable, is_text=True)
+    return msgspec.convert(values, Settings)
+
+
+def _from_file(path: str) -> Iterable[tuple[str, str, object]]:
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"{CONFIG}: cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise SettingsError(f"{CONFIG}: {path} is not a TOML file: {error}") from error
+    for section, table in document.items():
+        if section not in SECTIONS:
+            raise _unknown("section", section, SECTIONS, path)
+        if not isinstance(table, dict):
+            raise SettingsError(f"{section} in {path} must be a section: write [{section}]")
+        for key, value in table.items():
+            if key not in _keys(SECTIONS[section]):
+                raise _unknown(f"key in [{section}]", key, _keys(SECTIONS[section]), path)
+            yield section, key, value
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterable[tuple[str, str, str, str]]:
+    known = {
+        f"{PREFIX}{section}_{key}".upper(): (section, key)
+        for section, struct in SECTIONS.items()
+        for key in _keys(struct)
+    }
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or variable.startswith(PREFIX + "TEST_"):
+            continue
+        name = SHORT.get(variable, variable)
+        if variable == CONFIG or (name in known and not text):
+            continue
+        if name not in known:
+            raise _unknown("setting", variable, [*known, *SHORT, CONFIG], "the environment")
+        if name != variable and environ.get(name, text) not in ("", text):
+            raise SettingsError(f"{variable} and {name} are both set, to different values")
+        yield *known[name], text, variable
+
+
+def _checked(section: str, key: str, value: object, source: str, is_text: bool = False) -> object:
+    """The value as its key's type; text from the environment is parsed. Raises `SettingsError`."""
+    wanted = _keys(SECTIONS[section])[key]
+    try:
+        result: object = msgspec.convert(value, wanted, strict=not is_text)
+        check: Callable[[str], bool] | None = _extra(wanted).get("check")  # type: ignore[assignment]
+        valid = check is None or check(str(result))
+    except ValueError:  # msgspec's is one; urlsplit raises it for a bad port or address
+        valid = False
+    if not valid:
+        found = "" if _is_secret(wanted) else f", not {value!r}"
+        where = f"{source}:" if is_text else f"{section}.{key} in {source}:"
+        raise SettingsError(f"{where} must be {_allowed(wanted)}{found}")
+    return result
+
+
+def _unknown(what: str, name: str, known: Iterable[str], source: str) -> SettingsError:
+    close = difflib.get_close_matches(name, known := list(known), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}"
+    return SettingsError(f"{name} in {source}: no such {what}; {hint}")
+
+
+def _keys(section: type[Section]) -> dict[str, object]:
+    """The keys of a section with their types, without the None of those that may stay unset."""
+    hints = get_type_hints(section, include_extras=True)
+    return {
+        key: next((arg for arg in get_args(hint) if get_origin(arg) is Annotated), hint)
+        if type(None) in get_args(hint)
+        else hint
+        for key, hint in hints.items()
+        if key in section.__struct_fields__
+    }
+
+
+def _meta(wanted: object) -> Meta | None:
+    return next((arg for arg in get_args(wanted) if isinstance(arg, Meta)), None)
+
+
+def _extra(wanted: object) -> Mapping[str, object]:
+    meta = _meta(wanted)
+    return meta.extra if meta is not None and meta.extra is not None else {}
+
+
+def _is_secret(wanted: object) -> bool:
+    return bool(_extra(wanted).get("secret"))
+
+
+def _allowed(wanted: object) -> str:
+    meta = _meta(wanted)
+    if meta is not None and meta.description is not None:
+        return meta.description
+    return "one of " + ", ".join(str(value) for value in get_args(wanted))

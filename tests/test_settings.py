@@ -1,0 +1,178 @@
+"""Settings: where they come from, what is refused and named, what is never shown."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from responses_gw.settings import SECTIONS, Settings, SettingsError, load
+
+DOCUMENTED = Path(__file__).parent.parent / "conf" / "responses-gw.toml"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "gateway.toml"
+
+
+def load_file(file: Path, text: str, **environ: str) -> Settings:
+    file.write_text(text)
+    return load({"RESPONSES_GW_CONFIG": str(file), **environ})
+
+
+def refusal(environ: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(environ)
+    return str(caught.value)
+
+
+def file_refusal(file: Path, text: str) -> str:
+    file.write_text(text)
+    return refusal({"RESPONSES_GW_CONFIG": str(file)})
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    assert load({}) == Settings()
+    assert load({"PATH": "/bin", "RESPONSES_GW_TEST_VLLM": "http://x"}) == Settings()
+
+
+def test_the_environment_goes_before_the_file_and_the_file_before_the_defaults(file: Path) -> None:
+    text = '[server]\nport = 81\nhost = "::1"\n[upstream]\nidle_timeout_seconds = 7'
+    settings = load_file(file, text, RESPONSES_GW_SERVER_PORT="82")
+    assert settings.server.port == 82
+    assert settings.server.host == "::1"
+    assert settings.upstream.idle_timeout_seconds == 7.0
+    assert settings.server.heartbeat_seconds == 15.0
+
+
+def test_text_in_the_environment_is_parsed_as_the_type_of_its_key() -> None:
+    settings = load(
+        {
+            "RESPONSES_GW_SERVER_HEARTBEAT_SECONDS": "0.5",
+            "RESPONSES_GW_DATABASE_POOL_MAX": "3",
+            "RESPONSES_GW_UPSTREAM_API_KEY": "null",
+            "RESPONSES_GW_RESPONSES_REASONING_EVENTS": "open_responses",
+        }
+    )
+    assert settings.server.heartbeat_seconds == 0.5
+    assert settings.database.pool_max == 3
+    assert settings.upstream.api_key == "null"
+    assert settings.responses.reasoning_events == "open_responses"
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    empty = {
+        "RESPONSES_GW_DATABASE_URL": "",
+        "RESPONSES_GW_CONFIG": "",
+        "RESPONSES_GW_UPSTREAM": "",
+    }
+    assert load(empty) == Settings()
+
+
+def test_the_short_name_of_the_upstream() -> None:
+    short, full = "RESPONSES_GW_UPSTREAM", "RESPONSES_GW_UPSTREAM_URL"
+    assert load({short: "http://gpu:1/v1"}).upstream.url == "http://gpu:1/v1"
+    assert load({short: "http://a/v1", full: "http://a/v1"}).upstream.url == "http://a/v1"
+    assert f"{short} and {full} are both set" in refusal({short: "http://a", full: "http://b"})
+
+
+BAD_VALUES = {
+    "SERVER_PORT": ["x", "-1", "65536", "1.5"],
+    "SERVER_HOST": ["a b", "http://a"],
+    "SERVER_MAX_BODY_BYTES": ["0", "-5", "64MB"],
+    "SERVER_HEARTBEAT_SECONDS": ["0", "-1", "nan", "inf", "86401", "soon"],
+    "UPSTREAM": [
+        "ftp://a",
+        "http://",
+        "localhost:8000",
+        "http://a:99999",
+        "http://[::1",
+        "http://a?b",
+    ],
+    "UPSTREAM_DIALECT": ["sglang"],
+    "DATABASE_URL": ["mysql://a/b", "a"],
+    "DATABASE_EMBEDDED_DIR": ["data"],
+    "DATABASE_POOL_MAX": ["0", "1001"],
+    "DATABASE_HISTORY_CACHE_BYTES": ["-1"],
+    "LOG_LEVEL": ["loud", "INFO "],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD_VALUES.items() for value in values]
+)
+def test_a_value_out_of_bounds_is_refused_by_the_name_of_its_variable(
+    name: str, value: str
+) -> None:
+    message = refusal({f"RESPONSES_GW_{name}": value})
+    assert message.startswith(f"RESPONSES_GW_{name}: must be "), message
+
+
+def test_a_refusal_says_what_is_allowed() -> None:
+    levels = "RESPONSES_GW_LOG_LEVEL: must be one of debug, info, warning, error, critical, not 'x'"
+    assert refusal({"RESPONSES_GW_LOG_LEVEL": "x"}) == levels
+    port = "RESPONSES_GW_SERVER_PORT: must be a port from 0 (any free one) to 65535, not 'x'"
+    assert refusal({"RESPONSES_GW_SERVER_PORT": "x"}) == port
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest_name() -> None:
+    message = refusal({"RESPONSES_GW_SERVER_PROT": "1"})
+    assert "RESPONSES_GW_SERVER_PROT" in message
+    assert "did you mean RESPONSES_GW_SERVER_PORT?" in message
+
+
+def test_a_wrong_file_is_refused_by_its_path_and_key(file: Path) -> None:
+    cases = {
+        "[server]\nprot = 1": f"prot in {file}: no such key in [server]; did you mean port?",
+        "[sever]\nport = 1": f"sever in {file}: no such section; did you mean server?",
+        "port = 1": f"port in {file}: no such section; ",
+        "server = 1": f"server in {file} must be a section: write [server]",
+        '[server]\nport = "80"': f"server.port in {file}: must be a port",
+        "[server]\nport = true": f"server.port in {file}: must be a port",
+        "[server\n": f"RESPONSES_GW_CONFIG: {file} is not a TOML file: ",
+    }
+    for text, message in cases.items():
+        assert file_refusal(file, text).startswith(message), f"{text!r} was refused differently"
+    file.write_bytes(b'[server]\nhost = "\xff"')
+    assert "is not a TOML file" in refusal({"RESPONSES_GW_CONFIG": str(file)})
+    file.unlink()
+    assert "cannot read" in refusal({"RESPONSES_GW_CONFIG": str(file)})
+
+
+def test_secrets_are_in_no_repr_and_in_no_refusal(file: Path) -> None:
+    url = "postgresql://user:hunter2@db.example/gateway"
+    secrets = {"RESPONSES_GW_DATABASE_URL": url, "RESPONSES_GW_UPSTREAM_API_KEY": "hunter2"}
+    settings = load(secrets)
+    assert settings.database.url == url
+    assert settings.upstream.api_key == "hunter2"
+    assert "hunter2" not in f"{settings} {settings!r} {settings.database} {settings.upstream}"
+    for name in ("DATABASE_URL", "UPSTREAM", "UPSTREAM_API_KEY"):
+        assert "hunter2" not in refusal({f"RESPONSES_GW_{name}": "ftp://hunter2:hunter2@a\n"})
+    assert "hunter2" not in file_refusal(file, "[upstream]\napi_key = ['hunter2']")
+
+
+def test_the_documented_file_has_every_key_with_its_default() -> None:
+    text = DOCUMENTED.read_text()
+    document = tomllib.loads(text)
+    assert list(document) == list(SECTIONS), "its sections are not those of Settings, in order"
+    assert load({"RESPONSES_GW_CONFIG": str(DOCUMENTED)}) == Settings()
+    for section, struct in SECTIONS.items():
+        lines = text.partition(f"[{section}]\n")[2].partition("\n[")[0].splitlines()
+        starts = [line.removeprefix("# ") for line in lines if " = " in line]
+        names = [start.partition(" = ")[0] for start in starts]
+        fields = msgspec.structs.fields(struct)
+        assert names == [field.name for field in fields], f"the keys of [{section}] differ"
+        for field in fields:
+            found = document[section].get(field.name)
+            assert found == field.default, f"the default of {section}.{field.name} differs"
+
+
+def test_every_key_of_the_documented_file_has_a_comment_above_it() -> None:
+    lines = DOCUMENTED.read_text().splitlines()
+    for above, line in itertools.pairwise(lines):
+        if " = " in line and not line.startswith("# "):
+            assert above.startswith("# "), f"nothing explains {line!r}"
