@@ -96,7 +96,12 @@ class App:
         database = await enter(_database(settings))
         owner = uuid.uuid4()
         store = ResponseStore(database, owner)
-        leases = LeaseKeeper(database, owner, ttl_seconds=settings.database.lease_seconds)
+        leases = LeaseKeeper(
+            database,
+            owner,
+            ttl_seconds=settings.database.lease_seconds,
+            running=lambda: store.running,
+        )
         await leases.start()
         self._resources.push_async_callback(leases.close)
         upstream = await enter(UpstreamClient(settings.upstream))

@@ -19,9 +19,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-import anyio
 import msgspec
 from msgspec import Raw, Struct
 
@@ -43,6 +43,7 @@ from ..store import DatabaseUnavailable, LeaseLost, Outcome, ResponseStore, Stor
 from ..upstream import ChatStream, UpstreamClient
 from .faults import store_faults
 from .history import Histories
+from .shield import finish_anyway
 from .sink import EventSink
 
 __all__ = ["Caller", "Parts", "Turn"]
@@ -111,7 +112,10 @@ class Turn:
         """Raises :class:`ApiError` while nothing has been sent, and never after."""
         items, raw_items = await self._resolve_references()
         body = await self._prompt(items)
-        with await self._parts.upstream.open_chat(body, self._caller.headers) as stream:
+        with (
+            await self._parts.upstream.open_chat(body, self._caller.headers) as stream,
+            self._left_at_the_end(),
+        ):
             try:
                 await self._create_row(items, raw_items)
                 self._emitter.create()
@@ -119,8 +123,15 @@ class Turn:
                 await self._finish(end)
             except asyncio.CancelledError:
                 stream.close()
-                await self._farewell()
+                await finish_anyway(self._farewell(), FAREWELL_SECONDS)
                 raise
+
+    @contextmanager
+    def _left_at_the_end(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._parts.store.leave(self.id)
 
     # --- before the first event ----------------------------------------------------------------
 
@@ -231,18 +242,17 @@ class Turn:
         """The turn was cancelled: store what there is; tell a client that still listens."""
         if self._emitter.phase not in (ResponsePhase.NEW, ResponsePhase.IN_PROGRESS):
             return
-        with anyio.CancelScope(shield=True), anyio.move_on_after(FAREWELL_SECONDS):
-            self._emitter.close("incomplete")
-            if self.client_left or self._emitter.phase is ResponsePhase.NEW:
-                await self._commit(self._outcome("cancelled"))
-                self._emitter.cancel()
-                return
-            error = server_error("The server is shutting down.", status=503)
-            await self._commit(self._outcome("failed", error=error))
-            self._emitter.fail(error)
-            self.error = error
-            await self._flush()
-            await self._sink.finish()
+        self._emitter.close("incomplete")
+        if self.client_left or self._emitter.phase is ResponsePhase.NEW:
+            await self._commit(self._outcome("cancelled"))
+            self._emitter.cancel()
+            return
+        error = server_error("The server is shutting down.", status=503)
+        await self._commit(self._outcome("failed", error=error))
+        self._emitter.fail(error)
+        self.error = error
+        await self._flush()
+        await self._sink.finish()
 
     def _outcome(
         self,
@@ -268,16 +278,10 @@ class Turn:
     async def _commit(self, outcome: Outcome) -> ApiError | None:
         """Store the end of the response. Returns why it could not be, if it could not.
 
-        Shielded: a client that leaves now does not undo it.
+        Cancelled half-way, it may have taken effect or not: the next try finds out (``finish``).
         """
         if not self._is_row:
             return None
-        failure: ApiError | None = None
-        with anyio.CancelScope(shield=True):
-            failure = await self._store_outcome(outcome)
-        return failure  # noqa: RET504 (for mypy a scope may swallow an exception)
-
-    async def _store_outcome(self, outcome: Outcome) -> ApiError | None:
         deadline = time.monotonic() + COMMIT_PATIENCE_SECONDS
         while True:
             try:

@@ -2,12 +2,15 @@
 
 Two tasks live as long as the request: the turn, and a watcher on ``receive()``. ASGI servers tell
 of a client that left only there, and only to somebody who waits for it (DESIGN §8); the watcher
-cancels the turn then, which closes the upstream call. Both belong to one task group.
+cancels the turn then, which closes the upstream call. Both belong to one task group. It is
+asyncio's own: anyio's cancellation passes over a task whose next step is already due, and a stream
+that is read as fast as it comes is always in that state.
 """
 
 from __future__ import annotations
 
-import anyio
+import asyncio
+
 from starlette.types import Receive, Scope, Send
 
 from ..api.errors import ApiError
@@ -73,13 +76,16 @@ class CreateResponseEndpoint:
     ) -> Turn:
         turn = self._engine.turn(request, caller, sink)
         refusal: ApiError | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_watch, receive, turn, tasks.cancel_scope)
-            try:
-                await turn.run()
-            except ApiError as error:  # kept out of the task group, which would wrap it
-                refusal = error
-            tasks.cancel_scope.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watcher = tasks.create_task(_watch(receive, turn))
+                try:
+                    await turn.run()
+                except ApiError as error:  # kept out of the task group, which would wrap it
+                    refusal = error
+                watcher.cancel()
+        except* ClientGone:
+            pass
         if refusal is not None:
             raise refusal
         return turn
@@ -95,8 +101,9 @@ class CreateResponseEndpoint:
         )
 
 
-async def _watch(receive: Receive, turn: Turn, scope: anyio.CancelScope) -> None:
+async def _watch(receive: Receive, turn: Turn) -> None:
+    """Raises :class:`ClientGone`, which makes the task group cancel the turn."""
     while (await receive())["type"] != "http.disconnect":
         pass
     turn.client_left = True
-    scope.cancel()
+    raise ClientGone

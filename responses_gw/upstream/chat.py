@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,11 @@ class ChatStream:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._read = response.content.readany
+        self._closed: asyncio.Future[None] | None = None
+        if response.connection is not None and response.connection.protocol is not None:
+            self._closed = response.connection.protocol.closed
+        if self._closed is not None:
+            self._closed.add_done_callback(self._wake_reader)
 
     def __enter__(self) -> Self:
         return self
@@ -36,17 +42,36 @@ class ChatStream:
         """All bytes that have arrived, at least one; b"" at the end of the stream.
 
         Raises :class:`ApiError` when the connection broke or was silent for longer than the idle
-        timeout.
+        timeout, after everything that had come before was read.
         """
         try:
             return await self._read()
-        except TimeoutError as error:
-            raise _silent() from error
         except (aiohttp.ClientError, OSError) as error:
-            raise _cut() from error
+            if rest := self._rest():
+                return rest
+            raise _silent() if isinstance(error, TimeoutError) else _cut() from error
+
+    def _wake_reader(self, closed: asyncio.Future[None]) -> None:
+        """The connection is gone. When its framing was broken aiohttp tells no reader (3.14)."""
+        closed.exception()
+        content = self._response.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the connection was closed"))
+
+    def _rest(self) -> bytes:
+        """What had arrived when the connection broke.
+
+        aiohttp's reader has it, but raises before it hands it out; no public method gets at it.
+        """
+        pieces = self._response.content._buffer
+        rest = b"".join(pieces)
+        pieces.clear()
+        return rest
 
     def close(self) -> None:
         """Give the connection back if the stream was read to its end, else close it."""
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._wake_reader)
         if self._response.content.at_eof():
             self._response.release()
         else:
