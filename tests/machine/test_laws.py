@@ -1,0 +1,291 @@
+"""Laws of the machine, held against a checker that shares no code with it."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from responses_gw.api.echo import response_settings
+from responses_gw.api.validate import decode_create_response
+from responses_gw.machine.emitter import Emitter, ReasoningDialect
+from responses_gw.machine.framing import DONE, sse_bytes
+from responses_gw.machine.reader import ChatReader, EndKind
+
+from ..grammar import check, check_sdk, parse_sse
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
+STREAMS = sorted(path.stem for path in RECORDINGS.glob("*.sse"))
+EXPECTED = json.loads((RECORDINGS / "EXPECTED.json").read_text(encoding="utf-8"))
+SETTINGS = response_settings(decode_create_response(b'{"model":"tiny","input":"q"}'))
+Json = dict[str, object]
+
+
+@dataclass
+class Run:
+    events: list[Json]
+    response: Json
+    end: EndKind
+
+    @property
+    def output(self) -> list[Json]:
+        output = self.response["output"]
+        assert isinstance(output, list)
+        return output
+
+
+def run(reads: list[bytes], dialect: ReasoningDialect = "openai") -> Run:
+    """Play ``reads`` through the machine and hold what it sends against the grammar."""
+    emitter = Emitter(id="resp_1", created_at=1, settings=SETTINGS, dialect=dialect)
+    emitter.create()
+    sent = [sse_bytes(emitter.take())]
+    reader = ChatReader(emitter)
+    for read in reads:
+        reader.feed(read)
+        sent.append(sse_bytes(emitter.take()))
+    reader.eof()
+    assert reader.end is not None
+    match reader.end.kind:
+        case EndKind.STOPPED:
+            emitter.complete(reader.end.usage, 2)
+        case EndKind.OUT_OF_TOKENS:
+            emitter.cut("max_output_tokens", reader.end.usage)
+        case EndKind.FILTERED:
+            emitter.cut("content_filter", reader.end.usage)
+        case EndKind.BROKEN:
+            assert reader.end.error is not None
+            emitter.fail(reader.end.error, reader.end.usage)
+    sent.append(sse_bytes(emitter.take()))
+    events = parse_sse(b"".join(sent) + DONE)
+    response = check(events, reasoning_dialect=dialect)
+    assert response == json.loads(bytes(emitter.response))
+    return Run(events, response, reader.end.kind)
+
+
+def shape(events: list[Json]) -> str:
+    """The events without what is random: ids."""
+    text = json.dumps(events)
+    names: dict[str, str] = {}
+    for event in events:
+        item = event.get("item")
+        if isinstance(item, dict):
+            names.setdefault(str(item["id"]), f"item-{len(names)}")
+            if str(item.get("call_id", "")).startswith("call_"):
+                names.setdefault(str(item["call_id"]), f"call-{len(names)}")
+    for name, plain in names.items():
+        text = text.replace(name, plain)
+    return text
+
+
+def random_cuts(data: bytes, seed: int) -> list[bytes]:
+    """Pieces of one to seven bytes."""
+    choose = random.Random(seed)
+    places = [0]
+    while places[-1] < len(data):
+        places.append(min(len(data), places[-1] + choose.randint(1, 7)))
+    return [data[start:end] for start, end in pairwise(places)]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_recording_gives_the_same_events_in_every_chunking(name: str) -> None:
+    data = (RECORDINGS / f"{name}.sse").read_bytes()
+    whole = run([data])
+    lines = run(data.splitlines(keepends=True))
+    bits = run(random_cuts(data, seed=len(data)))
+    assert shape(lines.events) == shape(whole.events)
+    assert shape(bits.events) == shape(whole.events)
+    check_sdk(whole.events)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_recording_says_what_was_on_the_wire(name: str) -> None:
+    found = run([(RECORDINGS / f"{name}.sse").read_bytes()])
+    expected = EXPECTED[name]
+    assert _text(found.output) == _visible(expected["text"])
+    assert _reasoning(found.output) == _visible(expected["reasoning"])
+    calls = [[item["name"], item["arguments"]] for item in found.output if "arguments" in item]
+    assert calls == expected["calls"]
+    broken = bool(expected["error"]) or expected["finish_reason"] is None
+    assert (found.end is EndKind.BROKEN) == broken
+    usage = found.response["usage"]
+    assert (usage is None) == (expected["usage"] is None)
+    if isinstance(usage, dict):
+        assert usage["input_tokens"] == expected["usage"]["prompt_tokens"]
+        assert usage["output_tokens"] == expected["usage"]["completion_tokens"]
+
+
+def _visible(text: str) -> str:
+    """White space alone makes no item."""
+    return text if text.strip() else ""
+
+
+def _parts(output: list[Json], kind: str) -> str:
+    parts: list[Json] = []
+    for item in output:
+        content = item.get("content")
+        if item["type"] == kind and isinstance(content, list):
+            parts += content
+    return "".join(str(part["text"]) for part in parts)
+
+
+def _text(output: list[Json]) -> str:
+    return _parts(output, "message")
+
+
+def _reasoning(output: list[Json]) -> str:
+    return _parts(output, "reasoning")
+
+
+# --- arbitrary streams -------------------------------------------------------------------------
+
+text_values = st.text(max_size=6) | st.sampled_from(["", " ", "\n\n", "Hello", " 😀"])
+fragments = st.fixed_dictionaries(
+    {},
+    optional={
+        "index": st.integers(0, 3) | st.none(),
+        "id": st.sampled_from(["A", "B", "C", ""]) | st.none(),
+        "type": st.just("function"),
+        "function": st.fixed_dictionaries(
+            {},
+            optional={
+                "name": st.sampled_from(["f", "g"]) | st.none(),
+                "arguments": st.sampled_from(["", "{", "}", '{"a":1}', '"', "x"]) | st.none(),
+            },
+        )
+        | st.none(),
+    },
+)
+deltas = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": st.just("assistant"),
+        "content": text_values | st.none(),
+        "reasoning": text_values | st.none(),
+        "reasoning_content": text_values | st.none(),
+        "refusal": text_values | st.none(),
+        "tool_calls": st.lists(fragments, max_size=3) | st.none(),
+    },
+)
+finishes = st.sampled_from(
+    ["stop", "length", "tool_calls", "content_filter", "abort", "error", "repetition", "odd"]
+)
+choices = st.fixed_dictionaries(
+    {"delta": deltas | st.none()},
+    optional={"index": st.integers(0, 1), "finish_reason": st.none() | finishes},
+)
+usages = st.fixed_dictionaries(
+    {}, optional={"prompt_tokens": st.integers(0, 99), "completion_tokens": st.integers(0, 99)}
+)
+chunks = st.fixed_dictionaries(
+    {},
+    optional={
+        "choices": st.lists(choices, max_size=2) | st.none(),
+        "usage": usages | st.none(),
+        "model": st.text(max_size=3),
+        "error": st.none(),
+    },
+)
+frames = st.one_of(
+    chunks.map(lambda chunk: b"data: " + json.dumps(chunk).encode() + b"\n\n"),
+    chunks.map(lambda chunk: b"data: " + json.dumps(chunk).encode() + b"\n\n"),
+    chunks.map(lambda chunk: b"data: " + json.dumps(chunk).encode() + b"\n\n"),
+    st.sampled_from([b": ping\n\n", b"data: [DONE]\n\n", b'data: {"error": {"code": 400}}\n\n']),
+    st.binary(max_size=20),
+)
+
+
+@settings(max_examples=300)
+@given(
+    stream=st.lists(frames, max_size=14),
+    dialect=st.sampled_from(["openai", "open_responses"]),
+    seed=st.integers(),
+)
+def test_any_stream_gives_a_grammatical_response(
+    stream: list[bytes], dialect: ReasoningDialect, seed: int
+) -> None:
+    """Exactly one terminal event, the same for every cut of the bytes."""
+    data = b"".join(stream)
+    whole = run([data], dialect)
+    assert shape(run(random_cuts(data, seed), dialect).events) == shape(whole.events)
+    if dialect == "openai":
+        check_sdk(whole.events)
+
+
+@given(said=st.lists(st.text(min_size=1).filter(lambda text: not text.isspace()), min_size=1))
+def test_text_arrives_whole(said: list[str]) -> None:
+    stream = [_frame({"content": text}) for text in said] + [_frame({}, "stop")]
+    assert _text(run(stream).output) == "".join(said)
+
+
+@given(
+    value=st.recursive(st.none() | st.text(), lambda v: st.dictionaries(st.text(), v)),
+    cut=st.integers(1, 9),
+)
+def test_arguments_arrive_whole(value: object, cut: int) -> None:
+    arguments = json.dumps({"value": value})
+    pieces = [arguments[at : at + cut] for at in range(0, len(arguments), cut)]
+    stream = [_frame({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]})]
+    stream += [_frame({"tool_calls": [{"index": 0, "function": {"arguments": p}}]}) for p in pieces]
+    found = run([*stream, _frame({}, "tool_calls")])
+    assert [item["arguments"] for item in found.output] == [arguments]
+
+
+def test_both_names_of_reasoning_are_never_summed() -> None:
+    stream = [
+        _frame({"reasoning": "hm", "reasoning_content": "hm"}),
+        _frame({"content": "a"}, "stop"),
+    ]
+    assert _reasoning(run(stream).output) == "hm"
+
+
+def test_white_space_alone_makes_no_item() -> None:
+    blank = [_frame({"reasoning": "\n"}), _frame({"content": "\n\n"})]
+    call = _frame(
+        {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]}, "tool_calls"
+    )
+    assert [item["type"] for item in run([*blank, call]).output] == ["function_call"]
+
+
+def test_white_space_before_text_is_kept() -> None:
+    stream = [_frame({"content": "\n"}), _frame({"content": "\n a"}, "stop")]
+    assert _text(run(stream).output) == "\n\n a"
+
+
+def test_reasoning_between_texts_is_an_item_of_its_own() -> None:
+    stream = [
+        _frame({"content": "a"}),
+        _frame({"reasoning": "b"}),
+        _frame({"content": "c"}, "stop"),
+    ]
+    kinds = [item["type"] for item in run(stream).output]
+    assert kinds == ["message", "reasoning", "message"]
+
+
+def test_a_refusal_follows_text_in_the_same_message() -> None:
+    found = run([_frame({"content": "Well, "}), _frame({"refusal": "no."}, "stop")])
+    assert [part["type"] for part in found.output[0]["content"]] == ["output_text", "refusal"]  # type: ignore[attr-defined]
+
+
+def test_usage_is_a_sum() -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 99}
+    found = run(
+        [_frame({"content": "a"}, "stop"), b"data: " + json.dumps({"usage": usage}).encode()]
+    )
+    assert found.response["usage"] == {
+        "input_tokens": 3,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 4,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 7,
+    }
+
+
+def _frame(delta: Json, finish_reason: str | None = None) -> bytes:
+    chunk = {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
