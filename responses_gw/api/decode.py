@@ -120,10 +120,11 @@ def _spell(at: str, steps: Sequence[str | int | None]) -> str:
 
 
 def _value_at(value: Json, steps: Sequence[str | int | None]) -> Json:
+    # a key may stand twice in what the client sent: then this is not the value that was wrong
     for step in steps:
         if isinstance(value, dict) and isinstance(step, str):
             value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int):
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             value = value[step]
         else:
             return None

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from .request import CreateResponse, JsonSchemaFormat, TextConfig
 from .response import ReasoningEcho, ResponseSettings
-from .tools import FunctionTool
+from .tools import AllowedTools, FunctionTool
 
 __all__ = ["response_settings"]
 
@@ -24,7 +24,6 @@ _SECRETS = frozenset(("authorization", "headers"))
 def response_settings(request: CreateResponse) -> bytes:
     """The encoded :class:`ResponseSettings`; every key that has a default shows it."""
     body = request.body
-    choice = body.tool_choice
     settings = ResponseSettings(
         background=False,
         instructions=body.instructions,
@@ -39,9 +38,7 @@ def response_settings(request: CreateResponse) -> bytes:
         store=request.store,
         temperature=1.0 if body.temperature is None else body.temperature,
         text=_text(body.text),
-        tool_choice=choice
-        if isinstance(choice, Raw) and bytes(choice) != b"null"
-        else Raw(b'"auto"'),
+        tool_choice=_tool_choice(request),
         tools=tuple(
             _function(raw) if isinstance(tool, FunctionTool) else _without_secrets(raw)
             for tool, raw in zip(request.tools, request.raw_tools, strict=True)
@@ -54,7 +51,14 @@ def response_settings(request: CreateResponse) -> bytes:
         user=body.user,
         metadata=request.metadata,
     )
-    return _encode(settings)
+    return _on_one_line(_encode(settings))
+
+
+def _on_one_line(data: bytes) -> bytes:
+    """A client may have indented its schemas; a line break would end the line of an SSE event."""
+    if b"\n" in data or b"\r" in data:
+        return bytes(msgspec.json.format(data, indent=-1))
+    return data
 
 
 def _reasoning(request: CreateResponse) -> ReasoningEcho:
@@ -62,6 +66,14 @@ def _reasoning(request: CreateResponse) -> ReasoningEcho:
     if asked is None:
         return ReasoningEcho(None, None)
     return ReasoningEcho(asked.effort, asked.summary or asked.generate_summary)
+
+
+def _tool_choice(request: CreateResponse) -> Raw:
+    given = request.body.tool_choice
+    if isinstance(request.tool_choice, AllowedTools):
+        keys = _decode_object(given) if isinstance(given, Raw) else {}
+        return Raw(_encode(keys | {"mode": request.tool_choice.mode}))
+    return given if isinstance(given, Raw) and bytes(given) != b"null" else Raw(b'"auto"')
 
 
 def _text(config: TextConfig | None) -> Raw:

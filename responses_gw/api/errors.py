@@ -27,6 +27,7 @@ __all__ = [
     "unsupported_parameter",
 ]
 
+MAX_SHOWN_CHARACTERS = 200
 ErrorType = Literal[
     "invalid_request_error",
     "authentication_error",
@@ -106,6 +107,9 @@ def invalid_type(param: str, expected: str, got: str) -> ApiError:
 
 
 def invalid_value(param: str, value: object, supported: Iterable[object] = ()) -> ApiError:
+    shown = str(value)
+    if len(shown) > MAX_SHOWN_CHARACTERS:
+        shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
     values = [f"'{one}'" for one in supported]
     tail = ""
     if values:
@@ -115,7 +119,7 @@ def invalid_value(param: str, value: object, supported: Iterable[object] = ()) -
             else f"{', '.join(values[:-1])}, and {values[-1]}"
         )
         tail = f" Supported values are: {listed}."
-    return ApiError(f"Invalid value: '{value}'.{tail}", code="invalid_value", param=param)
+    return ApiError(f"Invalid value: '{shown}'.{tail}", code="invalid_value", param=param)
 
 
 def unsupported_parameter(param: str, why: str) -> ApiError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from .content import ContentPart, OutputText, PlainText, ReasoningText, SummaryText
 
@@ -40,11 +40,11 @@ Role = Literal["user", "assistant", "system", "developer"]
 
 
 class ItemHead(Struct, frozen=True):
-    """What tells which kind an item is; ``type`` may be missing on messages and references."""
+    """What tells which kind an item is; messages and references may have no ``type``, or null."""
 
-    type: str | None = None
-    role: str | None = None
-    id: str | None = None
+    type: str | UnsetType | None = UNSET
+    role: Raw | UnsetType = UNSET
+    id: Raw | UnsetType = UNSET
 
 
 # --- items that a client sends -----------------------------------------------------------------

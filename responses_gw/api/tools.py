@@ -6,11 +6,12 @@ Tools are peeked at like items: a ``function`` is decoded, every other type is a
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 __all__ = [
+    "AllowedTool",
     "AllowedTools",
     "FunctionTool",
     "HostedToolChoice",
@@ -21,6 +22,7 @@ __all__ = [
     "UnknownTool",
 ]
 
+ToolName = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[a-zA-Z0-9_-]+$")]
 ToolChoiceMode = Literal["none", "auto", "required"]
 
 
@@ -29,7 +31,7 @@ class FunctionTool(Struct, frozen=True, tag_field="type", tag="function"):
     strict.
     """
 
-    name: str
+    name: ToolName
     parameters: Raw | UnsetType = UNSET
     description: str | None = None
     strict: bool | None = None
@@ -47,10 +49,17 @@ class NamedFunction(Struct, frozen=True, tag_field="type", tag="function"):
     name: str
 
 
+class AllowedTool(Struct, frozen=True):
+    """One entry of ``allowed_tools``; only some kinds of tools have names."""
+
+    type: str
+    name: str | None = None
+
+
 class AllowedTools(Struct, frozen=True, tag_field="type", tag="allowed_tools"):
     """Only the functions named in ``tools`` may be called."""
 
-    tools: list[Raw]
+    tools: list[AllowedTool]
     mode: Literal["none", "auto", "required"] = "auto"
 
 

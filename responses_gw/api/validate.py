@@ -7,7 +7,7 @@ do, with OpenAI's 400 and the path of the field.
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from .decode import Decoder, join_path
 from .errors import (
@@ -36,7 +36,6 @@ MAX_INPUT_CHARACTERS = 10_485_760
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 512
-MAX_FUNCTION_NAME = 128
 TOOL_CHOICE_MODES: dict[str, ToolChoiceMode] = {
     "none": "none",
     "auto": "auto",
@@ -54,6 +53,7 @@ _head = Decoder(ItemHead)
 _items = {name: Decoder(kind) for name, kind in INPUT_ITEMS.items()}
 _typed = Decoder(_Typed)
 _string = Decoder(str)
+_object = Decoder(dict[str, Raw])
 _function = Decoder(FunctionTool)
 _named = Decoder(NamedFunction)
 _allowed = Decoder(AllowedTools)
@@ -99,13 +99,15 @@ def decode_input_item(raw: Raw | bytes, at: str) -> InputItem:
     """One item; ``at`` is its path for errors. Unknown kinds come back as :class:`UnknownItem`."""
     head = _head.decode(raw, at=at)
     kind = head.type
-    if kind is None:
-        if head.role is not None:
+    if kind is None or kind is UNSET:
+        if isinstance(head.role, Raw):
             kind = "message"
-        elif head.id is not None:
+        elif isinstance(head.id, Raw):
             kind = "item_reference"
         else:
             raise missing_required_parameter(join_path(at, "type"))
+        if head.type is None:
+            raw = _encode(_object.decode(raw, at=at) | {"type": Raw(_encode(kind))})
     decoder = _items.get(kind)
     if decoder is None:
         return UnknownItem(kind, Raw(raw))
@@ -145,23 +147,6 @@ def _decode_tool(raw: Raw, at: str) -> Tool:
     if kind != "function":
         return UnknownTool(kind, raw)
     tool = _function.decode(raw, at=at)
-    path = join_path(at, "name")
-    if not tool.name:
-        raise ApiError(
-            f"Invalid '{path}': empty string. Expected a string with minimum length 1, but got "
-            "an empty string instead.",
-            code="empty_string",
-            param=path,
-        )
-    if len(tool.name) > MAX_FUNCTION_NAME:
-        raise _too_long(path, MAX_FUNCTION_NAME, len(tool.name))
-    if not all(c.isascii() and (c.isalnum() or c in "_-") for c in tool.name):
-        raise ApiError(
-            f"Invalid '{path}': string does not match pattern. Expected a string that matches the "
-            "pattern '^[a-zA-Z0-9_-]+$'.",
-            code="invalid_value",
-            param=path,
-        )
     parameters = bytes(tool.parameters) if isinstance(tool.parameters, Raw) else b"{"
     if parameters[:1] != b"{" and parameters != b"null":
         raise invalid_type(join_path(at, "parameters"), "an object", _kind_of(parameters))
@@ -186,7 +171,7 @@ def _decode_tool_choice(raw: Raw | UnsetType, tools: tuple[Tool, ...]) -> ToolCh
     if kind == "function":
         return _check_named(_named.decode(data, at="tool_choice"), tools)
     if kind == "allowed_tools":
-        return _allowed.decode(data, at="tool_choice")
+        return _check_allowed(_allowed.decode(data, at="tool_choice"), tools)
     return HostedToolChoice(kind)
 
 
@@ -198,6 +183,21 @@ def _check_named(choice: NamedFunction, tools: tuple[Tool, ...]) -> NamedFunctio
     raise ApiError(
         f"Tool choice '{choice.name}' not found in 'tools' parameter.", param="tool_choice"
     )
+
+
+def _check_allowed(choice: AllowedTools, tools: tuple[Tool, ...]) -> AllowedTools:
+    if choice.mode == "required":
+        names = {tool.name for tool in choice.tools if tool.type == "function"}
+        kinds = {tool.type for tool in choice.tools if tool.type != "function"}
+        for tool in tools:
+            if tool.name in names if isinstance(tool, FunctionTool) else tool.type in kinds:
+                return choice
+        raise ApiError(
+            "Tool choice 'allowed_tools' with mode 'required' must name a tool of the 'tools' "
+            "parameter.",
+            param="tool_choice.tools",
+        )
+    return choice
 
 
 def _needs_tools(choice: str) -> ApiError:

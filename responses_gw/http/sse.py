@@ -26,14 +26,14 @@ CODEX_AGENT = "codex"
 class SseSink:
     """An event sink over ASGI's ``send``. Its times are of ``time.monotonic()``, in seconds."""
 
-    __slots__ = ("_busy", "_codex", "_scope", "_send", "_sequence", "_state", "last_sent")
+    __slots__ = ("_codex", "_scope", "_send", "_sequence", "_state", "_writing", "last_sent")
 
     def __init__(self, scope: Scope, send: Send, user_agent: str) -> None:
         self._scope = scope
         self._send = send
         self._codex = CODEX_AGENT in user_agent.lower()
         self._sequence = 0
-        self._busy = False
+        self._writing = 0  # a beat may wait beside the turn
         self._state: _State = "unopened"
         self.last_sent = time.monotonic()
 
@@ -49,20 +49,21 @@ class SseSink:
         await self._send({"type": "http.response.body", "body": DONE})
 
     async def write(self, data: bytes) -> None:
-        self._busy = True
+        self._writing += 1
         try:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
         finally:
-            self._busy = False
+            self._writing -= 1
         self.last_sent = time.monotonic()
 
     def is_silent(self, now: float, seconds: float) -> bool:
         """Open, idle, and nothing sent for so long."""
-        return self._state == "open" and not self._busy and now - self.last_sent >= seconds
+        return self._state == "open" and not self._writing and now - self.last_sent >= seconds
 
     async def beat(self) -> None:
         """A sign of life: a comment, or for Codex, whose timer comments do not reset, an event."""
-        await self.write(keepalive(self._sequence) if self._codex else PING)
+        if self._state == "open" and not self._writing:  # it may have ended since it was looked at
+            await self.write(keepalive(self._sequence) if self._codex else PING)
 
     async def _open(self) -> None:
         self._state = "open"

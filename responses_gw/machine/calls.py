@@ -4,9 +4,9 @@ Theory of operation. A chat stream numbers its parallel calls with ``index`` and
 them one after the other: a new index means that the one before is whole. The Responses grammar
 wants just that, one open item at a time, so the first call streams through as it comes. Servers
 exist that interleave, that announce all names first, that send arguments before the name, that
-repeat id and name in every fragment, or that number every call 0. So: a call that starts while
-another one is open and its arguments are not yet a whole JSON value has to wait, its fragments
-kept, until the open one is whole or the stream ends.
+repeat id and name in every fragment, or that number every call 0. So: whatever comes while the open
+call's arguments are not yet a whole JSON value, another call (here) or text (``reader.py``), has to
+wait until it is whole or the stream ends.
 """
 
 from __future__ import annotations
@@ -24,12 +24,22 @@ MAX_CALL_ID_LENGTH = 64
 
 
 class _Call:
-    __slots__ = ("id", "name", "pieces")
+    __slots__ = ("_judged", "_whole", "id", "name", "pieces")
 
     def __init__(self) -> None:
         self.id: str | None = None
         self.name: str | None = None
         self.pieces: list[str] = []
+        self._judged = 0  # pieces, when `_whole` was found
+        self._whole = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments are a JSON value."""
+        if self._judged != len(self.pieces):
+            self._judged = len(self.pieces)
+            self._whole = self.pieces[-1].rstrip().endswith("}") and _is_json(self.pieces)
+        return self._whole
 
 
 class CallAssembler:
@@ -59,13 +69,27 @@ class CallAssembler:
         if self._waiting:
             self._start_next()
 
-    def finish(self) -> None:
-        """The stream is over: what waited is emitted. A call that never got a name is no call."""
+    def finish(self, cut: bool) -> None:
+        """The stream is over: what waited is emitted. A call that never got a name is no call.
+
+        In a stream that was cut, a call that is not whole is the last item (ORDERING §1): what
+        waits behind it is lost.
+        """
         for call in self._waiting:
+            if cut and self.is_open_partial:
+                break
             if call.name:
                 self._start(call)
         self._waiting.clear()
-        self._current = None
+
+    @property
+    def is_open_partial(self) -> bool:
+        """Whether a call is open and its arguments are not whole."""
+        return (
+            self._current is not None
+            and self._emitter.open is Open.ARGUMENTS
+            and not self._current.is_whole
+        )
 
     def _call_of(self, fragment: ToolCallFragment) -> _Call:
         name = fragment.function.name if fragment.function is not None else None
@@ -81,21 +105,9 @@ class CallAssembler:
 
     def _start_next(self) -> None:
         call = self._waiting[0]
-        if call.name and not self._current_is_partial():
+        if call.name and not self.is_open_partial:
             del self._waiting[0]
             self._start(call)
-
-    def _current_is_partial(self) -> bool:
-        if self._current is None or self._emitter.open is not Open.ARGUMENTS:
-            return False
-        pieces = self._current.pieces
-        if not pieces or not pieces[-1].rstrip().endswith("}"):
-            return True
-        try:
-            msgspec.json.decode("".join(pieces))
-        except msgspec.DecodeError:
-            return True
-        return False
 
     def _start(self, call: _Call) -> None:
         self._current = call
@@ -109,6 +121,14 @@ class CallAssembler:
             return new_id("call")
         self._ids.add(offered)
         return offered
+
+
+def _is_json(pieces: list[str]) -> bool:
+    try:
+        msgspec.json.decode("".join(pieces))
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def _is_another(call: _Call, id: str | None, name: str | None) -> bool:

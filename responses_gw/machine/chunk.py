@@ -38,7 +38,7 @@ class ChunkDelta(Struct):
 
 
 class Choice(Struct):
-    index: int = 0
+    index: int | None = 0
     delta: ChunkDelta | None = None
     finish_reason: str | None = None
 

@@ -125,10 +125,6 @@ class Emitter:
         """The whole Response object as the newest lifecycle event shows it."""
         return self._response
 
-    @property
-    def last_sequence_number(self) -> int:
-        return self._sequence - 1
-
     def take(self) -> list[ev.Event]:
         """The events since the last call."""
         events, self._events = self._events, []

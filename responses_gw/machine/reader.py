@@ -13,11 +13,13 @@ nothing a client wants to see.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from msgspec import Raw, Struct
 
 from ..api.errors import ApiError, server_error
+from ..api.items import ItemStatus
 from ..api.response import InputTokensDetails, OutputTokensDetails, Usage
 from .calls import CallAssembler
 from .chunk import BadChunk, ChunkDelta, ChunkUsage, decode_chunk
@@ -58,6 +60,7 @@ class ChatReader:
         "_calls",
         "_emitter",
         "_finish",
+        "_held",
         "_splitter",
         "_usage",
         "end",
@@ -69,6 +72,7 @@ class ChatReader:
         self._calls = CallAssembler(emitter)
         self._blank_text: list[str] = []  # white space that waits
         self._blank_reasoning: list[str] = []
+        self._held: list[tuple[Callable[[str], None], str]] = []
         self._finish: str | None = None
         self._usage: Usage | None = None
         self.end: StreamEnd | None = None
@@ -91,8 +95,10 @@ class ChatReader:
             self._conclude()
 
     def fail(self, error: ApiError) -> None:
-        """The connection broke, or went silent for too long."""
-        if self.end is None:
+        """The connection broke, or went silent for too long. What had finished before stays so."""
+        if self.end is None and self._finish is not None:
+            self._conclude()
+        elif self.end is None:
             self._break(error)
 
     # --- frames --------------------------------------------------------------------------------
@@ -112,7 +118,7 @@ class ChatReader:
         if chunk.usage is not None:
             self._usage = _usage_of(chunk.usage)
         for choice in chunk.choices or ():
-            if choice.index == 0:
+            if not choice.index:
                 if choice.delta is not None:
                     self._delta(choice.delta)
                 if choice.finish_reason is not None:
@@ -121,9 +127,9 @@ class ChatReader:
     def _delta(self, delta: ChunkDelta) -> None:
         reasoning = delta.reasoning or delta.reasoning_content
         if reasoning:
-            self._reasoning(reasoning)
+            self._say(self._reasoning, reasoning)
         if delta.content:
-            self._text(delta.content)
+            self._say(self._text, delta.content)
         if delta.refusal:
             self._forget_blanks()
             self._emitter.refusal(delta.refusal)
@@ -131,6 +137,20 @@ class ChatReader:
             self._forget_blanks()
             for fragment in delta.tool_calls:
                 self._calls.feed(fragment)
+            if self._held and not self._calls.is_open_partial:
+                self._release()
+
+    def _say(self, emit: Callable[[str], None], delta: str) -> None:
+        """What comes in the middle of a call's arguments waits for their end."""
+        if self._calls.is_open_partial:
+            self._held.append((emit, delta))
+        else:
+            emit(delta)
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for emit, delta in held:
+            emit(delta)
 
     def _text(self, delta: str) -> None:
         if self._emitter.open is not Open.TEXT:
@@ -168,14 +188,19 @@ class ChatReader:
             )
             return
         kind = _ENDS.get(self._finish, EndKind.STOPPED)
-        self._calls.finish()
-        self._emitter.close("completed" if kind is EndKind.STOPPED else "incomplete")
+        self._close("completed" if kind is EndKind.STOPPED else "incomplete")
         self.end = StreamEnd(kind, self._usage)
 
     def _break(self, error: ApiError) -> None:
-        self._calls.finish()
-        self._emitter.close("incomplete")
+        self._close("incomplete")
         self.end = StreamEnd(EndKind.BROKEN, self._usage, error)
+
+    def _close(self, status: ItemStatus) -> None:
+        cut = status == "incomplete"
+        self._calls.finish(cut)
+        if not (cut and self._calls.is_open_partial):
+            self._release()
+        self._emitter.close(status)
 
 
 def _usage_of(usage: ChunkUsage) -> Usage:

@@ -89,8 +89,8 @@ def _is_overflow(error: ChunkError) -> bool:
 
 
 def _bad_request(error: ChunkError) -> str:
-    """vLLM's own sentences are good; a dump of its validator (type "Bad Request") is not."""
-    if error.type == "Bad Request":
+    """vLLM's own sentences are good; a dump of its validator is not."""
+    if error.type == "Bad Request" or "validation error" in (error.message or ""):
         name = _param(error)
         return f"The model server does not accept the value of '{name}'." if name else _REFUSED
     return _first_line(error.message) or _REFUSED

@@ -8,7 +8,7 @@ vLLM rejects is never sent: no empty ``tools``, no ``tool_choice`` without tools
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from ..api.request import (
     CreateResponse,
@@ -27,10 +27,6 @@ _encode = msgspec.json.Encoder().encode
 _OPENAI_EXTRAS = ("logit_bias", "seed", "stop")
 _VLLM_EXTRAS = UpstreamExtras.__struct_fields__
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
-
-
-class _Named(Struct):
-    name: str | None = None
 
 
 def chat_request(request: CreateResponse, messages: bytes, dialect: Dialect) -> bytes:
@@ -61,7 +57,7 @@ def _tools(request: CreateResponse) -> dict[str, Value]:
     offered = [tool for tool in request.tools if isinstance(tool, FunctionTool)]
     choice = request.tool_choice
     if isinstance(choice, AllowedTools):
-        allowed = {msgspec.json.decode(raw, type=_Named).name for raw in choice.tools}
+        allowed = {tool.name for tool in choice.tools if tool.type == "function"}
         offered = [tool for tool in offered if tool.name in allowed]
     if not offered:
         return {}

@@ -38,11 +38,11 @@ def chat_content(content: str | list[ContentPart]) -> str | list[ChatPart]:
     return [_chat_part(part) for part in content]
 
 
-def plain_text(content: str | list[ContentPart]) -> str:
+def plain_text(content: str | list[ContentPart], separator: str) -> str:
     """Only the text: for roles whose messages are text alone (assistant, system, developer)."""
     if isinstance(content, str):
         return content
-    return "\n".join(text for part in content if (text := _text_of(part)))
+    return separator.join(text for part in content if (text := _text_of(part)))
 
 
 def _text_of(part: ContentPart) -> str | None:

@@ -46,32 +46,46 @@ class ChatToolCall(Struct, frozen=True, tag_field="type", tag="function"):
     function: ChatFunction
 
 
-class Draft(Struct, frozen=True):
-    """What the model said since somebody else last spoke."""
+class Draft(Struct):
+    """What the model said since somebody else last spoke.
 
-    reasoning: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
-    calls: tuple[ChatToolCall, ...] = ()
+    ``cut`` are calls that were broken off: they count only if somebody answers them all the same.
+    """
+
+    reasoning: list[str] = []
+    texts: list[str] = []
+    calls: list[ChatToolCall] = []
+    cut: list[ChatToolCall] = []
 
     @property
     def is_empty(self) -> bool:
         """Reasoning alone is no message: without what it led to it is left out."""
         return not self.texts and not self.calls
 
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        calls = sum(len(call.function.arguments) for call in (*self.calls, *self.cut))
+        return calls + sum(map(len, self.texts)) + sum(map(len, self.reasoning))
+
+    def copy(self) -> Draft:
+        return Draft(list(self.reasoning), list(self.texts), list(self.calls), list(self.cut))
+
 
 class Snapshot(Struct, frozen=True):
-    """A rendered history: ``turns`` are runs of messages without the brackets of their array."""
+    """A rendered history: ``turns`` are runs of messages without the brackets of their array.
+
+    Nobody changes the draft of a snapshot.
+    """
 
     system: tuple[str, ...] = ()
     turns: tuple[bytes, ...] = ()
-    draft: Draft = Draft()
+    draft: Draft = msgspec.field(default_factory=Draft)
 
     @property
     def size(self) -> int:
         """Bytes, near enough for a bound on a cache."""
-        drafted = sum(map(len, self.draft.texts)) + sum(map(len, self.draft.reasoning))
-        calls = sum(len(call.function.arguments) for call in self.draft.calls)
-        return sum(map(len, self.turns)) + sum(map(len, self.system)) + drafted + calls + 500
+        return sum(map(len, self.turns)) + sum(map(len, self.system)) + self.draft.size + 500
 
 
 _encode = msgspec.json.Encoder().encode
@@ -85,7 +99,7 @@ class Transcript:
         self._dialect = dialect
         self._system = list(start.system)
         self._turns = start.turns
-        self._draft = start.draft
+        self._draft = start.draft.copy()
         self._messages: list[bytes] = []
 
     def add(self, items: Iterable[InputItem]) -> None:
@@ -96,7 +110,7 @@ class Transcript:
         turns = self._turns
         if self._messages:
             turns = (*turns, b",".join(self._messages))
-        return Snapshot(tuple(self._system), turns, self._draft)
+        return Snapshot(tuple(self._system), turns, self._draft.copy())
 
     def messages(self, instructions: str | None = None) -> bytes:
         """The ``messages`` of a chat request: a JSON array."""
@@ -124,29 +138,27 @@ class Transcript:
 
     def _message(self, item: Message) -> None:
         if item.role == "assistant":
-            if text := plain_text(item.content):
-                self._draft = msgspec.structs.replace(self._draft, texts=(*self._draft.texts, text))
+            if text := plain_text(item.content, ""):
+                self._draft.texts.append(text)
         elif item.role == "user":
             self._finish_draft()
             self._messages.append(_role("user", chat_content(item.content)))
-        elif text := plain_text(item.content):
+        elif text := plain_text(item.content, "\n"):
             self._system.append(text)
 
     def _reasoning(self, item: ReasoningItem) -> None:
         parts = item.content or [ReasoningText(part.text) for part in item.summary or ()]
         if text := "".join(part.text for part in parts):
-            self._draft = msgspec.structs.replace(
-                self._draft, reasoning=(*self._draft.reasoning, text)
-            )
+            self._draft.reasoning.append(text)
 
     def _function_call(self, item: FunctionCall) -> None:
-        if item.status == "incomplete":
-            return  # cut in the middle: nobody ran it, nothing answers it
         function = ChatFunction(item.name, sane_arguments(item.arguments))
-        call = ChatToolCall(item.call_id, function)
-        self._draft = msgspec.structs.replace(self._draft, calls=(*self._draft.calls, call))
+        whole = item.status != "incomplete"
+        calls = self._draft.calls if whole else self._draft.cut
+        calls.append(ChatToolCall(item.call_id, function))
 
     def _function_call_output(self, item: FunctionCallOutput) -> None:
+        self._draft.calls += [call for call in self._draft.cut if call.id == item.call_id]
         self._finish_draft()
         message = {
             "role": "tool",

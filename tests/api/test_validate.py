@@ -20,6 +20,7 @@ from responses_gw.api.items import (
 from responses_gw.api.tools import AllowedTools, HostedToolChoice, NamedFunction, UnknownTool
 from responses_gw.api.validate import decode_create_response
 
+Json = dict[str, object]
 FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object"}}
 
 
@@ -168,6 +169,26 @@ WRONG: list[tuple[dict[str, object], str | None, str | None, str]] = [
         "tool_choice",
         "Tool choice 'g' not found in 'tools' parameter.",
     ),
+    (
+        {"tools": [FUNCTION], "tool_choice": {"type": "allowed_tools", "tools": [5]}},
+        "invalid_type",
+        "tool_choice.tools[0]",
+        "expected an object",
+    ),
+    (
+        {
+            "tools": [FUNCTION],
+            "tool_choice": {
+                "type": "allowed_tools",
+                "mode": "required",
+                "tools": [{"type": "function", "name": "g"}],
+            },
+        },
+        None,
+        "tool_choice.tools",
+        "must name a tool",
+    ),
+    ({"service_tier": "x" * 1000}, "invalid_value", "service_tier", "x…'"),
     ({"background": True}, "unsupported_parameter", "background", "not supported"),
     ({"conversation": "conv_1"}, "unsupported_parameter", "conversation", "not supported"),
 ]
@@ -293,6 +314,27 @@ def test_every_form_of_tool_choice() -> None:
 
 def test_an_empty_input_continues_a_response() -> None:
     assert decode_create_response(body(input=[], previous_response_id="resp_1")).items == ()
+
+
+def test_a_key_that_stands_twice_is_still_a_400() -> None:
+    with pytest.raises(ApiError) as caught:
+        decode_create_response(b'{"model":"m","input":"x","include":["bad"],"include":[]}')
+    assert caught.value.param == "include[0]"
+
+
+@pytest.mark.parametrize(
+    ("item", "kind"),
+    [({"role": "user", "content": "q"}, Message), ({"id": "msg_1"}, ItemReference)],
+)
+@pytest.mark.parametrize("head", [{}, {"type": None}])
+def test_a_type_that_is_missing_or_null_is_guessed(item: Json, kind: type, head: Json) -> None:
+    found = decode_create_response(body(input=[head | item])).items[0]
+    assert isinstance(found, kind)
+
+
+def test_an_unknown_item_may_have_any_fields() -> None:
+    found = decode_create_response(body(input=[{"type": "x", "role": 5, "id": 5}])).items[0]
+    assert isinstance(found, UnknownItem)
 
 
 json_values = st.recursive(

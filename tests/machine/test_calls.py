@@ -29,7 +29,7 @@ def calls(*fragments: Fragment) -> list[tuple[str, str, str]]:
     assembler = CallAssembler(emitter)
     for fragment in fragments:
         assembler.feed(msgspec.convert(fragment, ToolCallFragment))
-    assembler.finish()
+    assembler.finish(cut=False)
     emitter.close()
     items = [json.loads(record.body) for record in emitter.records]
     return [(item["name"], item["arguments"], item["call_id"]) for item in items]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responses_gw.api.echo import response_settings
+from responses_gw.api.errors import server_error
 from responses_gw.api.validate import decode_create_response
 from responses_gw.machine.emitter import Emitter, ReasoningDialect
 from responses_gw.machine.framing import DONE, sse_bytes
@@ -272,6 +273,56 @@ def test_a_refusal_follows_text_in_the_same_message() -> None:
     assert [part["type"] for part in found.output[0]["content"]] == ["output_text", "refusal"]  # type: ignore[attr-defined]
 
 
+def _frame(delta: Json, finish_reason: str | None = None) -> bytes:
+    chunk = {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def _pieces(*fragments: tuple[int, str]) -> bytes:
+    """One chunk; a call's first fragment has its name."""
+    calls = [{"index": i, "id": f"c{i}", "function": {"name": "f", "arguments": a}}
+             for i, a in fragments]  # fmt: skip
+    return _frame({"tool_calls": calls})
+
+
+def test_what_interrupts_a_call_waits_for_its_end() -> None:
+    found = run(
+        [
+            _pieces((0, '{"a"')),
+            _frame({"content": "x"}),
+            _frame({"reasoning": "y"}),
+            _pieces((0, ":1}")),
+            _frame({}, "tool_calls"),
+        ]
+    )
+    assert [item["type"] for item in found.output] == ["function_call", "message", "reasoning"]
+    assert found.output[0]["arguments"] == '{"a":1}'
+    assert found.output[0]["status"] == "completed"
+
+
+@pytest.mark.parametrize("middle", [_frame({"content": "x"}), _pieces((1, '{"b":2}'))])
+def test_a_call_that_was_cut_is_the_last_item_and_incomplete(middle: bytes) -> None:
+    found = run([_pieces((0, '{"a"')), middle, _frame({}, "length")])
+    assert [item["status"] for item in found.output] == ["incomplete"]
+    assert found.output[0]["arguments"] == '{"a"'
+
+
+def test_deep_arguments_are_no_fault() -> None:
+    deep = '{"a":' * 3000 + "1" + "}" * 3000
+    found = run([_pieces((0, deep)), _pieces((1, "{}")), _frame({}, "tool_calls")])
+    assert [item["arguments"] for item in found.output] == [deep, "{}"]
+
+
+def test_a_broken_connection_after_the_end_changes_nothing() -> None:
+    emitter = Emitter(id="resp_1", created_at=1, settings=SETTINGS)
+    emitter.create()
+    reader = ChatReader(emitter)
+    reader.feed(_frame({"content": "whole"}, "stop"))
+    reader.fail(server_error())
+    assert reader.end is not None
+    assert reader.end.kind is EndKind.STOPPED
+
+
 def test_usage_is_a_sum() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 99}
     found = run(
@@ -284,8 +335,3 @@ def test_usage_is_a_sum() -> None:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": 7,
     }
-
-
-def _frame(delta: Json, finish_reason: str | None = None) -> bytes:
-    chunk = {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"

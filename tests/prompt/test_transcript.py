@@ -265,3 +265,16 @@ def test_stored_items_render_like_the_ones_that_came(history: list[Json]) -> Non
     records = [record_of(i, raw) for i, raw in zip(request.items, request.raw_items, strict=True)]
     reread.add(decode_input_item(record.body, "input") for record in records)
     assert reread.messages() == fresh.messages()
+
+
+def test_a_cut_call_is_shown_only_when_it_was_answered() -> None:
+    cut = called("c", '{"a"', status="incomplete")
+    assert messages(said("x"), cut) == [{"role": "assistant", "content": "x"}]
+    sent = messages(said("x"), cut, answered("c"))
+    assert [message["role"] for message in sent] == ["assistant", "tool"]
+    assert sent[0]["tool_calls"] == [tool_call("c", '{"invalid_json":"{\\"a\\""}')]
+
+
+def test_the_parts_of_one_assistant_message_are_one_text() -> None:
+    parts = [{"type": "output_text", "text": "Well, "}, {"type": "refusal", "refusal": "no."}]
+    assert messages({"role": "assistant", "content": parts})[0]["content"] == "Well, no."
