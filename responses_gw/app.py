@@ -6,7 +6,6 @@ lifespan end, in the reverse order; a start that fails is reported to the server
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import logging
@@ -30,13 +29,13 @@ from .settings import Settings, SettingsError, load
 from .store import (
     Database,
     DatabaseUnavailable,
-    EmbeddedPostgres,
     EmbeddedPostgresError,
     HistoryCache,
     LeaseKeeper,
     MigrationError,
     ResponseStore,
     default_root,
+    embedded_server,
     migrate,
 )
 from .upstream import UpstreamClient
@@ -80,9 +79,13 @@ class App:
             await self._resources.aclose()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        except BaseException:
+        except BaseException as error:
             await self._resources.aclose()
-            raise
+            if not isinstance(error, Exception):
+                raise
+            log.exception("the service cannot start")
+            await send({"type": "lifespan.startup.failed", "message": "an error of our own"})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._close()
@@ -110,7 +113,9 @@ class App:
         self._resources.push_async_callback(heartbeat.close)
         dialect = settings.upstream.dialect
         histories = Histories(store, HistoryCache(settings.database.history_cache_bytes), dialect)
-        engine = Engine(Parts(upstream, store, histories, dialect))
+        engine = Engine(
+            Parts(upstream, store, histories, dialect, settings.server.heartbeat_seconds)
+        )
         self._edge = Edge(engine, settings, heartbeat, Ready(lambda: _check(database)))
         gc.collect()
         gc.freeze()  # what the start made lives for ever: full collections need not walk it
@@ -123,30 +128,25 @@ class App:
 @contextlib.asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[Database]:
     """The pool, on the configured server or on the embedded one, migrated."""
-    url = settings.database.url
-    embedded = None
-    if url is None:
-        root = settings.database.embedded_dir
-        embedded = EmbeddedPostgres(Path(root) if root is not None else default_root())
-        await asyncio.to_thread(embedded.start)
-        url = embedded.dsn
-    try:
+    async with contextlib.AsyncExitStack() as resources:
+        url, revive = settings.database.url, None
+        if url is None:
+            root = settings.database.embedded_dir
+            embedded = await resources.enter_async_context(
+                embedded_server(Path(root) if root is not None else default_root())
+            )
+            url, revive = embedded.dsn, embedded.start
         await migrate(url)
         database = Database(
             url,
             pool_max=settings.database.pool_max,
             acquire_timeout_seconds=settings.database.acquire_timeout_seconds,
             statement_timeout_seconds=settings.database.statement_timeout_seconds,
-            revive=None if embedded is None else embedded.start,
+            revive=revive,
         )
         await database.open()
-        try:
-            yield database
-        finally:
-            await database.close()
-    finally:
-        if embedded is not None:
-            await asyncio.to_thread(embedded.stop)
+        resources.push_async_callback(database.close)
+        yield database
 
 
 async def _check(database: Database) -> None:

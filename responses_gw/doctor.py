@@ -21,10 +21,10 @@ from .serving import StartFailed, bind
 from .settings import CONFIG, DatabaseSettings, ServerSettings, Settings, UpstreamSettings
 from .store import (
     DatabaseUnavailable,
-    EmbeddedPostgres,
     EmbeddedPostgresError,
     MigrationError,
     default_root,
+    embedded_server,
     pending,
 )
 
@@ -67,12 +67,8 @@ async def database_url(settings: DatabaseSettings) -> AsyncIterator[str]:
         yield settings.url
         return
     root = default_root() if settings.embedded_dir is None else Path(settings.embedded_dir)
-    embedded = EmbeddedPostgres(root)
-    await asyncio.to_thread(embedded.start)
-    try:
+    async with embedded_server(root) as embedded:
         yield embedded.dsn
-    finally:
-        await asyncio.to_thread(embedded.stop)
 
 
 def shown_url(url: str | None) -> str:

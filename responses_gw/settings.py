@@ -10,6 +10,7 @@ belongs to the tests and is not looked at.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
@@ -46,8 +47,12 @@ def _is_upstream_url(text: str) -> bool:
 
 
 def _is_database_url(text: str) -> bool:
-    # a host may also be missing (a socket directory in the query) or a list, which asyncpg reads
-    return text.startswith(("postgresql://", "postgres://"))
+    # A host may also be missing (a socket directory in the query) or a list, which asyncpg reads.
+    # After an unescaped / ? or # in a password, its rest would be taken for a path and be shown.
+    if not text.startswith(("postgresql://", "postgres://")):
+        return False
+    _, *rest = re.split("[/?#]", text.partition("://")[2], maxsplit=1)
+    return "@" not in "".join(rest)
 
 
 def _is_token(text: str) -> bool:
@@ -75,7 +80,7 @@ UpstreamUrl = Annotated[
 DatabaseUrl = Annotated[
     str,
     Meta(
-        description="a URL that starts with postgresql://",
+        description="a URL that starts with postgresql://, its user and password percent-encoded",
         extra={"check": _is_database_url, "secret": True},
     ),
 ]
@@ -106,6 +111,7 @@ class ServerSettings(Section, frozen=True):
     host: Host = "127.0.0.1"
     port: Port = 8080
     max_body_bytes: BodyBytes = 67_108_864
+    body_timeout_seconds: Seconds = 60.0
     heartbeat_seconds: Seconds = 15.0
 
 

@@ -205,6 +205,16 @@ def test_a_second_signal_ends_the_streams(run: Run, database: Path) -> None:
     assert servers_below(database) == []
 
 
+def test_a_start_that_is_broken_off_leaves_no_database(run: Run, public_path: Path) -> None:
+    """Two signals while PostgreSQL makes its first cluster, which nobody can interrupt."""
+    service = run("serve", "--port", "0", **embedded_in(public_path))
+    until(lambda: servers_below(public_path) != [], service.describe)
+    service.process.send_signal(signal.SIGINT)
+    service.process.send_signal(signal.SIGINT)
+    service.returned()
+    assert servers_below(public_path) == []
+
+
 def refuses(url: str) -> bool:
     host, _, port = url.removeprefix("http://").removesuffix("/v1").partition(":")
     try:

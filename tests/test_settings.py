@@ -143,6 +143,13 @@ def test_a_wrong_file_is_refused_by_its_path_and_key(file: Path) -> None:
     assert "cannot read" in refusal({"RESPONSES_GW_CONFIG": str(file)})
 
 
+@pytest.mark.parametrize("password", ["pa/ss", "pa?ss", "pa#ss"])
+def test_a_password_that_would_be_taken_for_a_path_is_refused(password: str) -> None:
+    with pytest.raises(SettingsError, match="percent-encoded") as caught:
+        load({"RESPONSES_GW_DATABASE_URL": f"postgresql://user:{password}@db.example/gateway"})
+    assert "ss@" not in str(caught.value)
+
+
 def test_secrets_are_in_no_repr_and_in_no_refusal(file: Path) -> None:
     url = "postgresql://user:hunter2@db.example/gateway"
     secrets = {"RESPONSES_GW_DATABASE_URL": url, "RESPONSES_GW_UPSTREAM_API_KEY": "hunter2"}

@@ -7,7 +7,7 @@ wording.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -55,7 +55,8 @@ class ErrorEnvelope(Struct, frozen=True):
 class ApiError(Exception):
     """A fault that the client is told about.
 
-    ``status`` is the HTTP status while nothing has been sent; ``retry_after`` is in seconds.
+    ``status`` and ``headers`` are those of the HTTP answer while nothing has been sent;
+    ``retry_after``, in seconds, is one of them.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -74,7 +76,9 @@ class ApiError(Exception):
         self.type: ErrorType = type
         self.code = code
         self.param = param
-        self.retry_after = retry_after
+        self.headers = dict(headers or {})
+        if retry_after is not None:
+            self.headers["retry-after"] = str(retry_after)
 
     @property
     def body(self) -> ErrorObject:

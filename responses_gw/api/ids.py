@@ -9,7 +9,7 @@ import os
 import time
 from typing import Literal
 
-__all__ = ["MAX_ID_LENGTH", "IdPrefix", "is_storable_id", "new_id"]
+__all__ = ["MAX_ID_LENGTH", "IdPrefix", "is_storable_id", "new_id", "storable"]
 
 MAX_ID_LENGTH = 256
 IdPrefix = Literal["resp", "msg", "rs", "fc", "call", "fco", "item", "req"]
@@ -25,5 +25,12 @@ def new_id(prefix: IdPrefix) -> str:
 
 
 def is_storable_id(id: str) -> bool:
-    """Whether an id that a client made can be a key: PostgreSQL's text takes no NUL."""
-    return 0 < len(id) <= MAX_ID_LENGTH and "\x00" not in id
+    """Whether an id that a client made can be a key."""
+    return 0 < len(id) <= MAX_ID_LENGTH and storable(id) == id
+
+
+def storable(text: str) -> str:
+    """A client's word as a key or label: PostgreSQL's text takes neither NUL nor half a surrogate
+    pair, and its indexes no long values."""
+    text = text[:MAX_ID_LENGTH].replace("\x00", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -15,8 +15,8 @@ class EventSink(Protocol):
         """Send what one upstream read gave. Returns when the client can take more: that is the
         backpressure. A client that has left is no error here."""
 
-    async def finish(self) -> None:
-        """The terminal event has been sent."""
+    async def finish(self, events: Sequence[Event]) -> None:
+        """Send the last events, of which the very last is terminal, and end."""
 
 
 class NoSink:
@@ -25,5 +25,5 @@ class NoSink:
     async def send(self, events: Sequence[Event]) -> None:
         pass
 
-    async def finish(self) -> None:
+    async def finish(self, events: Sequence[Event]) -> None:
         pass

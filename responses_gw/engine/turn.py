@@ -4,7 +4,8 @@ Theory of operation. :meth:`Turn.run` is the whole life in order: history → pr
 row ``in_progress`` → events as they come → row terminal → terminal event. Until the row exists
 nothing has been sent and every fault is raised, to become an HTTP error. From then on nothing is
 raised: whatever happens ends in one terminal state (machine/states.py), stored with what was
-produced, and then told to the client.
+produced, and then told to the client. A model server that is slow to accept the call is not waited
+for with closed lips: after a while the response is announced without it.
 
 The order of the two ends is what makes chains safe: the row is committed before the terminal event
 is sent, so a client that continues at once always finds it. If it cannot be committed the response
@@ -19,14 +20,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw, Struct
 
 from ..api.echo import response_settings
-from ..api.errors import ApiError, server_error
+from ..api.errors import ApiError, server_error, unavailable
 from ..api.ids import new_id
 from ..api.items import InputItem, ItemReference
 from ..api.request import CreateResponse
@@ -51,6 +51,7 @@ __all__ = ["Caller", "Parts", "Turn"]
 log = logging.getLogger(__name__)
 COMMIT_PATIENCE_SECONDS = 5.0
 COMMIT_PAUSE_SECONDS = 0.2
+FAREWELL_COMMIT_SECONDS = 2.0
 FAREWELL_SECONDS = 5.0
 _INCOMPLETE: dict[EndKind, IncompleteReason] = {
     EndKind.OUT_OF_TOKENS: "max_output_tokens",
@@ -68,12 +69,17 @@ class Caller(Struct, frozen=True):
 
 
 class Parts(Struct, frozen=True):
-    """What a turn works with."""
+    """What a turn works with.
+
+    ``announce_seconds``: how long the model server may take to accept a call before the response is
+    announced to its client without it.
+    """
 
     upstream: UpstreamClient
     store: ResponseStore
     histories: Histories
     dialect: Dialect
+    announce_seconds: float
 
 
 class Turn:
@@ -85,9 +91,12 @@ class Turn:
         self, parts: Parts, request: CreateResponse, caller: Caller, sink: EventSink
     ) -> None:
         self._parts = parts
-        self._request = request
+        self._request: CreateResponse | None = request
+        self._stores = request.store
+        self._parent_id = request.body.previous_response_id
+        self._input: list[StoredItem] = []
         self._caller = caller
-        self._sink = sink
+        self.sink = sink
         self.id = new_id("resp")
         self._created_at = int(time.time())
         self._settings = response_settings(request)
@@ -98,7 +107,7 @@ class Turn:
             dialect=caller.reasoning_dialect,
         )
         self._transcript = Transcript(parts.dialect)
-        self._deletions = 0
+        self._deletions: int | None = None
         self._is_row = False
         self.error: ApiError | None = None
         self.client_left = False
@@ -110,73 +119,105 @@ class Turn:
 
     async def run(self) -> None:
         """Raises :class:`ApiError` while nothing has been sent, and never after."""
-        items, raw_items = await self._resolve_references()
-        body = await self._prompt(items)
-        with (
-            await self._parts.upstream.open_chat(body, self._caller.headers) as stream,
-            self._left_at_the_end(),
-        ):
-            try:
-                await self._create_row(items, raw_items)
-                self._emitter.create()
-                end = await self._relay(stream)
-                await self._finish(end)
-            except asyncio.CancelledError:
-                stream.close()
-                await finish_anyway(self._farewell(), FAREWELL_SECONDS)
-                raise
-
-    @contextmanager
-    def _left_at_the_end(self) -> Iterator[None]:
         try:
-            yield
+            await self._run()
+        except asyncio.CancelledError:
+            await finish_anyway(self._farewell(), FAREWELL_SECONDS)
+            raise
         finally:
             self._parts.store.leave(self.id)
 
+    async def _run(self) -> None:
+        try:
+            stream = await self._open(await self._prompt())
+        except ApiError as error:
+            if self._emitter.phase is ResponsePhase.NEW:
+                raise
+            await self._finish(StreamEnd(EndKind.BROKEN, error=error))
+            return
+        with stream:
+            if self._emitter.phase is ResponsePhase.NEW:
+                await self._create()
+            end = await self._relay(stream)
+            await self._finish(end)
+
     # --- before the first event ----------------------------------------------------------------
 
-    async def _resolve_references(self) -> tuple[tuple[InputItem, ...], tuple[Raw, ...]]:
-        """Items that stand for stored ones are replaced by them."""
-        request = self._request
-        if not any(isinstance(item, ItemReference) for item in request.items):
+    async def _prompt(self) -> bytes:
+        """The request to the model server. An open stream keeps neither it nor the client's."""
+        request, self._request = self._request, None
+        assert request is not None, "a turn runs once"
+        items, raw_items = await self._resolve_references(request)
+        if self._parent_id is not None:
+            history = await self._parts.histories.load(self._caller.tenant, self._parent_id)
+            self._transcript = Transcript(self._parts.dialect, history.snapshot)
+            self._deletions = history.deletions
+        self._transcript.add(items)
+        messages = self._transcript.messages(request.body.instructions)
+        if messages == b"[]":
+            raise ApiError("The input has nothing that the model can read.", param="input")
+        if self._stores:
+            records = (record_of(item, raw) for item, raw in zip(items, raw_items, strict=True))
+            self._input = [StoredItem(record.id, record.type, record.body) for record in records]
+        else:
+            self._transcript = Transcript(self._parts.dialect)
+        return chat_request(request, messages, self._parts.dialect)
+
+    async def _resolve_references(
+        self, request: CreateResponse
+    ) -> tuple[tuple[InputItem, ...], tuple[Raw, ...]]:
+        """The input, with stored items in place of those that stand for them."""
+        wanted = [item.id for item in request.items if isinstance(item, ItemReference)]
+        if not wanted:
             return request.items, request.raw_items
+        with store_faults():
+            found = await self._parts.store.items(self._caller.tenant, wanted)
         items, raws = list(request.items), list(request.raw_items)
         for at, item in enumerate(items):
             if isinstance(item, ItemReference):
-                with store_faults():
-                    body = await self._parts.store.item(self._caller.tenant, item.id)
-                if body is None:
+                if item.id not in found:
                     raise _unknown_item(item.id)
-                items[at], raws[at] = decode_input_item(body, f"input[{at}]"), Raw(body)
+                raws[at] = Raw(found[item.id])
+                items[at] = decode_input_item(raws[at], f"input[{at}]")
         return tuple(items), tuple(raws)
 
-    async def _prompt(self, items: tuple[InputItem, ...]) -> bytes:
-        body = self._request.body
-        if body.previous_response_id is not None:
-            history = await self._parts.histories.load(
-                self._caller.tenant, body.previous_response_id
-            )
-            self._transcript = Transcript(self._parts.dialect, history.snapshot)
-        self._transcript.add(items)
-        messages = self._transcript.messages(body.instructions)
-        if messages == b"[]":
-            raise ApiError("The input has nothing that the model can read.", param="input")
-        return chat_request(self._request, messages, self._parts.dialect)
+    async def _open(self, body: bytes) -> ChatStream:
+        """Call the model server; announce the response when it takes long to accept."""
+        opening = asyncio.ensure_future(self._parts.upstream.open_chat(body, self._caller.headers))
+        try:
+            await asyncio.wait({opening}, timeout=self._parts.announce_seconds)
+            if not opening.done():
+                await self._create()
+                await self._flush()
+            return await opening
+        except BaseException:
+            opening.cancel()
+            await asyncio.wait({opening})
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().close()
+            raise
 
-    async def _create_row(self, items: tuple[InputItem, ...], raw_items: tuple[Raw, ...]) -> None:
-        if not self._request.store:
+    async def _create(self) -> None:
+        """The row, then the first events."""
+        await self._create_row()
+        self._emitter.create()
+
+    async def _create_row(self) -> None:
+        if not self._stores:
             return
         self._is_row = True  # from here on there may be one, also if this is cancelled half-way
-        records = [record_of(item, raw) for item, raw in zip(items, raw_items, strict=True)]
         with store_faults():
-            self._deletions = await self._parts.store.create(
+            deletions = await self._parts.store.create(
                 self._caller.tenant,
                 id=self.id,
-                parent_id=self._request.body.previous_response_id,
+                parent_id=self._parent_id,
                 created_at=self._created_at,
                 settings=self._settings,
-                input=[StoredItem(record.id, record.type, record.body) for record in records],
+                input=self._input,
             )
+        self._input = []
+        # what is deleted after a history was read must not be taken for part of it
+        self._deletions = deletions if self._deletions is None else self._deletions
 
     # --- the stream ----------------------------------------------------------------------------
 
@@ -211,7 +252,7 @@ class Turn:
 
     async def _flush(self) -> None:
         if events := self._emitter.take():
-            await self._sink.send(events)
+            await self.sink.send(events)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -233,10 +274,9 @@ class Turn:
             self._emitter.cut(reason, end.usage)
         else:
             self._emitter.complete(end.usage, now)
-        if self._is_row and failure is None:
+        if failure is None:
             self._keep_history()
-        await self._flush()
-        await self._sink.finish()
+        await self.sink.finish(self._emitter.take())
 
     async def _farewell(self) -> None:
         """The turn was cancelled: store what there is; tell a client that still listens."""
@@ -244,15 +284,14 @@ class Turn:
             return
         self._emitter.close("incomplete")
         if self.client_left or self._emitter.phase is ResponsePhase.NEW:
-            await self._commit(self._outcome("cancelled"))
+            await self._commit(self._outcome("cancelled"), FAREWELL_COMMIT_SECONDS)
             self._emitter.cancel()
             return
-        error = server_error("The server is shutting down.", status=503)
-        await self._commit(self._outcome("failed", error=error))
+        error = unavailable("The server is shutting down.")
+        await self._commit(self._outcome("failed", error=error), FAREWELL_COMMIT_SECONDS)
         self._emitter.fail(error)
         self.error = error
-        await self._flush()
-        await self._sink.finish()
+        await self.sink.finish(self._emitter.take())
 
     def _outcome(
         self,
@@ -275,36 +314,44 @@ class Turn:
             output=[StoredItem(r.id, r.type, r.body) for r in self._emitter.records],
         )
 
-    async def _commit(self, outcome: Outcome) -> ApiError | None:
+    async def _commit(
+        self, outcome: Outcome, seconds: float = COMMIT_PATIENCE_SECONDS
+    ) -> ApiError | None:
         """Store the end of the response. Returns why it could not be, if it could not.
 
         Cancelled half-way, it may have taken effect or not: the next try finds out (``finish``).
         """
         if not self._is_row:
             return None
-        deadline = time.monotonic() + COMMIT_PATIENCE_SECONDS
-        while True:
-            try:
-                await self._parts.store.finish(self._caller.tenant, self.id, outcome)
-            except LeaseLost:
-                return server_error("The response was deleted or taken over while it was running.")
-            except DatabaseUnavailable:
-                if time.monotonic() >= deadline:
-                    log.error("response %s could not be stored: the database is away", self.id)
-                    return server_error("The response could not be stored.")
-                await asyncio.sleep(COMMIT_PAUSE_SECONDS)
-            else:
-                return None
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    if await self._is_committed(outcome):
+                        return None
+                    await asyncio.sleep(COMMIT_PAUSE_SECONDS)
+        except TimeoutError:
+            log.error("response %s could not be stored: the database is away", self.id)
+            return server_error("The response could not be stored.")
+        except LeaseLost:
+            return server_error("The response was deleted or taken over while it was running.")
+
+    async def _is_committed(self, outcome: Outcome) -> bool:
+        try:
+            await self._parts.store.finish(self._caller.tenant, self.id, outcome)
+        except DatabaseUnavailable:
+            return False
+        return True
 
     def _keep_history(self) -> None:
-        self._parts.histories.keep(
-            self._caller.tenant,
-            self.id,
-            self._request.body.previous_response_id,
-            self._transcript,
-            self._emitter.records,
-            self._deletions,
-        )
+        if self._is_row and self._deletions is not None:
+            self._parts.histories.keep(
+                self._caller.tenant,
+                self.id,
+                self._parent_id,
+                self._transcript,
+                self._emitter.records,
+                self._deletions,
+            )
 
 
 def _unknown_item(id: str) -> ApiError:

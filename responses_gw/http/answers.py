@@ -38,8 +38,6 @@ async def send_json(
 
 
 async def send_error(scope: Scope, send: Send, error: ApiError) -> None:
-    headers: Headers = []
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % error.retry_after))
+    headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     body = _encode(ErrorEnvelope(error.body))
     await send_json(scope, send, body, status=error.status, headers=headers)

@@ -14,10 +14,9 @@ import asyncio
 from starlette.types import Receive, Scope, Send
 
 from ..api.errors import ApiError
-from ..api.request import CreateResponse
 from ..api.validate import decode_create_response
-from ..engine import Caller, Engine, EventSink, NoSink, Turn
-from ..settings import ResponsesSettings
+from ..engine import Caller, Engine, NoSink, Turn
+from ..settings import ResponsesSettings, ServerSettings
 from .answers import send_json
 from .heartbeat import Heartbeat
 from .requests import ClientGone, headers_of, read_json_body
@@ -34,61 +33,41 @@ class CreateResponseEndpoint:
         self,
         engine: Engine,
         heartbeat: Heartbeat,
-        max_body_bytes: int,
+        limits: ServerSettings,
         settings: ResponsesSettings,
     ) -> None:
         self._engine = engine
         self._heartbeat = heartbeat
-        self._max_body_bytes = max_body_bytes
+        self._limits = limits
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = self._caller(scope)
+        sink = SseSink(scope, send, caller.headers.get("user-agent", ""))
         try:
-            data = await read_json_body(scope, receive, self._max_body_bytes)
+            turn = await self._read_turn(scope, receive, caller, sink)
         except ClientGone:
             return
-        request = decode_create_response(data)
-        caller = self._caller(scope)
-        if request.stream:
-            await self._stream(request, caller, scope, receive, send)
-        else:
-            await self._whole(request, caller, scope, receive, send)
-
-    async def _stream(
-        self, request: CreateResponse, caller: Caller, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        sink = SseSink(scope, send, caller.headers.get("user-agent", ""))
-        with self._heartbeat.watching(sink):
-            await self._run(request, caller, sink, receive)
-
-    async def _whole(
-        self, request: CreateResponse, caller: Caller, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        turn = await self._run(request, caller, NoSink(), receive)
+        if turn.sink is sink:
+            with self._heartbeat.watching(sink):
+                await _run(turn, receive)
+            return
+        await _run(turn, receive)
         if turn.client_left:
             return
         if turn.error is not None:
             raise turn.error
         await send_json(scope, send, bytes(turn.response))
 
-    async def _run(
-        self, request: CreateResponse, caller: Caller, sink: EventSink, receive: Receive
+    async def _read_turn(
+        self, scope: Scope, receive: Receive, caller: Caller, sink: SseSink
     ) -> Turn:
-        turn = self._engine.turn(request, caller, sink)
-        refusal: ApiError | None = None
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                watcher = tasks.create_task(_watch(receive, turn))
-                try:
-                    await turn.run()
-                except ApiError as error:  # kept out of the task group, which would wrap it
-                    refusal = error
-                watcher.cancel()
-        except* ClientGone:
-            pass
-        if refusal is not None:
-            raise refusal
-        return turn
+        """Nothing here outlives the call: a request can be large, and its stream long."""
+        data = await read_json_body(
+            scope, receive, self._limits.max_body_bytes, self._limits.body_timeout_seconds
+        )
+        request = decode_create_response(data)
+        return self._engine.turn(request, caller, sink if request.stream else NoSink())
 
     def _caller(self, scope: Scope) -> Caller:
         headers = headers_of(scope)
@@ -99,6 +78,22 @@ class CreateResponseEndpoint:
             headers=headers,
             reasoning_dialect="open_responses" if OPEN_RESPONSES_HEADER in headers else dialect,
         )
+
+
+async def _run(turn: Turn, receive: Receive) -> None:
+    refusal: ApiError | None = None
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            watcher = tasks.create_task(_watch(receive, turn))
+            try:
+                await turn.run()
+            except ApiError as error:  # kept out of the task group, which would wrap it
+                refusal = error
+            watcher.cancel()
+    except* ClientGone:
+        pass
+    if refusal is not None:
+        raise refusal
 
 
 async def _watch(receive: Receive, turn: Turn) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
-from ..api.errors import ApiError, server_error
+from ..api.errors import ApiError, server_error, unavailable
 from ..engine import Engine
+from ..engine.shield import finish_anyway
 from ..settings import Settings
 from .answers import send_error
 from .create import CreateResponseEndpoint
@@ -23,6 +25,8 @@ from .upgrade import refuse_websocket
 __all__ = ["Edge"]
 
 log = logging.getLogger(__name__)
+GOODBYE_SECONDS = 2.0
+DISCARD_SECONDS = 10.0
 
 
 class Edge:
@@ -33,12 +37,11 @@ class Edge:
     def __init__(
         self, engine: Engine, settings: Settings, heartbeat: Heartbeat, ready: Ready
     ) -> None:
-        limit = settings.server.max_body_bytes
         self._router = Router(
             [
                 Route(
                     "/v1/responses",
-                    CreateResponseEndpoint(engine, heartbeat, limit, settings.responses),
+                    CreateResponseEndpoint(engine, heartbeat, settings.server, settings.responses),
                     methods=["POST"],
                 ),
                 Route(
@@ -62,22 +65,31 @@ class Edge:
         if scope["type"] == "websocket":
             await refuse_websocket(scope, receive, send)
             return
-        watch = StartWatch(send)
+        watch, body = StartWatch(send), BodyWatch(receive)
         scope["app"] = self  # Starlette raises HTTPException for a wrong method only inside an app
         scope["responses_gw.request_id"] = request_id_of(scope)
         try:
-            await self._router(scope, receive, watch)
+            await self._router(scope, body, watch)
         except ApiError as error:
-            await self._answer(scope, watch, error)
+            await self._answer(scope, body, watch, error)
         except HTTPException as error:
-            await self._answer(scope, watch, _of_http_exception(scope, error))
+            await self._answer(scope, body, watch, _of_http_exception(scope, error))
+        except asyncio.CancelledError:
+            if not watch.started:  # the process is told to stop, and nothing was said yet
+                goodbye = send_error(scope, watch, unavailable("The server is shutting down."))
+                await finish_anyway(goodbye, GOODBYE_SECONDS)
+            raise
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
-            await self._answer(scope, watch, server_error())
+            await self._answer(scope, body, watch, server_error())
 
-    async def _answer(self, scope: Scope, watch: StartWatch, error: ApiError) -> None:
+    async def _answer(
+        self, scope: Scope, body: BodyWatch, watch: StartWatch, error: ApiError
+    ) -> None:
         if watch.started:  # half an answer is out: only closing the connection tells the truth now
             raise error
+        if scope["http_version"] == "2":
+            await body.discard()  # hypercorn drops the whole connection over a late piece of it
         await send_error(scope, watch, error)
 
 
@@ -95,11 +107,39 @@ class StartWatch:
         await self._send(message)
 
 
+class BodyWatch:
+    """A ``receive`` that knows whether the body has been read to its end."""
+
+    __slots__ = ("_ended", "_receive")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._ended = True
+        return message
+
+    async def discard(self) -> None:
+        """Read what is left, for a while."""
+        try:
+            async with asyncio.timeout(DISCARD_SECONDS):
+                while not self._ended:
+                    await self()
+        except TimeoutError:
+            log.debug("a body that nobody wants goes on and on")
+
+
 def _of_http_exception(scope: Scope, error: HTTPException) -> ApiError:
     method, path = scope["method"], scope["path"]
     if error.status_code == 405:
         return ApiError(
-            f"Not allowed to {method} on {path}.", status=405, code="method_not_allowed"
+            f"Not allowed to {method} on {path}.",
+            status=405,
+            code="method_not_allowed",
+            headers=error.headers,
         )
     return ApiError(f"Invalid URL ({method} {path})", status=error.status_code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from urllib.parse import parse_qsl
 
@@ -37,29 +38,36 @@ def request_id_of(scope: Scope) -> str:
     return new_id("req")
 
 
-async def read_json_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body, at most ``limit`` bytes.
+async def read_json_body(
+    scope: Scope, receive: Receive, limit: int, patience_seconds: float
+) -> bytes:
+    """The whole body, at most ``limit`` bytes, each piece within ``patience_seconds``.
 
-    Raises :class:`ApiError` (413, 415) and :class:`ClientGone`.
+    Raises :class:`ApiError` (408, 413, 415) and :class:`ClientGone`.
     """
     headers = headers_of(scope)
     _check_content_type(headers)
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
-    pieces: list[bytes] = []
-    size = 0
+    body = bytearray()
     while True:
-        message = await receive()
+        try:
+            async with asyncio.timeout(patience_seconds):
+                message = await receive()
+        except TimeoutError as error:
+            raise _too_slow(patience_seconds) from error
         if message["type"] == "http.disconnect":
             raise ClientGone
         piece: bytes = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
+        if len(body) + len(piece) > limit:
             raise _too_large(limit)
-        pieces.append(piece)
-        if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        more = message.get("more_body", False)
+        if not body and not more:
+            return piece
+        body += piece
+        if not more:
+            return bytes(body)
 
 
 def query_of(scope: Scope) -> dict[str, list[str]]:
@@ -123,6 +131,15 @@ def _check_content_type(headers: dict[str, str]) -> None:
             status=415,
             code="unsupported_content_encoding",
         )
+
+
+def _too_slow(seconds: float) -> ApiError:
+    return ApiError(
+        f"Nothing of the request body arrived for {seconds:g} seconds.",
+        status=408,
+        code="request_timeout",
+        headers={"connection": "close"},
+    )
 
 
 def _too_large(limit: int) -> ApiError:

@@ -43,10 +43,12 @@ class SseSink:
         self._sequence = events[-1].sequence_number
         await self.write(sse_bytes(events))
 
-    async def finish(self) -> None:
-        """``[DONE]`` and the end of the answer."""
+    async def finish(self, events: Sequence[Event]) -> None:
+        """The last events, ``[DONE]`` and the end of the answer, in one piece."""
+        if self._state == "unopened":
+            await self._open()
         self._state = "finished"
-        await self._send({"type": "http.response.body", "body": DONE})
+        await self._send({"type": "http.response.body", "body": sse_bytes(events) + DONE})
 
     async def write(self, data: bytes) -> None:
         self._writing += 1

@@ -5,7 +5,7 @@ The only room with SQL. It also brings the database up: migrations, and the embe
 
 from .account import EmbeddedPostgresError
 from .database import Database, DatabaseUnavailable
-from .embedded import EmbeddedPostgres, default_root
+from .embedded import EmbeddedPostgres, default_root, embedded_server
 from .history import CachedHistory, HistoryCache
 from .leases import LeaseKeeper
 from .migrations import Migration, MigrationError, find_migrations_folder, migrate, pending
@@ -49,6 +49,7 @@ __all__ = [
     "StoredResponse",
     "Tip",
     "default_root",
+    "embedded_server",
     "find_migrations_folder",
     "migrate",
     "pending",

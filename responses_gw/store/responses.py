@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Literal
 
+from ..api.ids import is_storable_id, storable
 from .database import Database, Row
 from .values import (
     Chain,
@@ -31,7 +32,6 @@ from .values import (
 
 __all__ = ["ResponseStore"]
 
-MAX_KEY_LENGTH = 256
 CONFLICT_TRIES = 3
 
 # Repeatable: the second time the row is there and belongs to this process.
@@ -88,7 +88,7 @@ SELECT EXISTS (SELECT FROM done) AS done,
 
 # Reads only.
 _GET = """
-SELECT id, parent_id, status, extract(epoch FROM created_at)::bigint AS created_at,
+SELECT id, status, extract(epoch FROM created_at)::bigint AS created_at,
        extract(epoch FROM completed_at)::bigint AS completed_at, settings, usage, error,
        incomplete_reason,
        ARRAY(SELECT body FROM items
@@ -153,10 +153,10 @@ SELECT status, coalesce((SELECT deletions FROM tenants WHERE tenant = $1), 0) AS
 FROM responses WHERE tenant = $1 AND id = $2
 """
 
-# Reads only.
-_ITEM = """
-SELECT body FROM items WHERE tenant = $1 AND id = $2
-ORDER BY response_id DESC, position DESC LIMIT 1
+# Reads only. Clients repeat ids from turn to turn: the newest item of each is taken.
+_ITEMS = """
+SELECT DISTINCT ON (id) id, body FROM items WHERE tenant = $1 AND id = ANY ($2::text[])
+ORDER BY id, response_id DESC, position DESC
 """
 
 
@@ -198,7 +198,7 @@ class ResponseStore:
         this fails: the row may be there all the same.
         """
         self._running.add(id)
-        if parent_id is not None and not _is_key(parent_id):
+        if parent_id is not None and not is_storable_id(parent_id):
             raise ParentNotFound(parent_id)
         ids, types, bodies = _columns(input)
         for _ in range(CONFLICT_TRIES):
@@ -224,7 +224,7 @@ class ResponseStore:
         May be repeated with the same outcome. Raises :class:`LeaseLost` if the response is not in
         progress under this process's lease.
         """
-        if not _is_key(id):
+        if not is_storable_id(id):
             raise LeaseLost(id)
         ids, types, bodies = _columns(outcome.output)
         for _ in range(CONFLICT_TRIES):
@@ -244,12 +244,12 @@ class ResponseStore:
 
     async def get(self, tenant: str, id: str) -> StoredResponse | None:
         """The response as it stands, None if there is none."""
-        row = await self._database.fetchrow(_GET, tenant, id) if _is_key(id) else None
+        row = await self._database.fetchrow(_GET, tenant, id) if is_storable_id(id) else None
         return None if row is None else _response_of(row)
 
     async def delete(self, tenant: str, id: str) -> bool:
         """Remove the response and its items at once; False if there is none. Children stay."""
-        if not _is_key(id):
+        if not is_storable_id(id):
             return False
         return await self._database.fetchval(_DELETE, tenant, id) is not None
 
@@ -260,9 +260,9 @@ class ResponseStore:
 
         Raises :class:`ItemNotFound` if ``after`` is no input item of the response.
         """
-        if not _is_key(id):
+        if not is_storable_id(id):
             return None
-        mark = after if after is None or _is_key(after) else ""  # no item has an empty id
+        mark = after if after is None or is_storable_id(after) else ""  # no item has an empty id
         rows = await self._database.fetch(_INPUT_ITEMS_BY_ORDER[order], tenant, id, mark, limit + 1)
         if not rows:
             return None
@@ -282,7 +282,7 @@ class ResponseStore:
 
         Raises :class:`ChainBroken` if one of its ancestors has been deleted.
         """
-        if not _is_key(id):
+        if not is_storable_id(id):
             return None
         rows = await self._database.fetch(_CHAIN, tenant, id)
         if not rows:
@@ -299,21 +299,18 @@ class ResponseStore:
 
     async def tip(self, tenant: str, id: str) -> Tip | None:
         """What tells whether a cached history is still true; None if there is no such response."""
-        row = await self._database.fetchrow(_TIP, tenant, id) if _is_key(id) else None
+        row = await self._database.fetchrow(_TIP, tenant, id) if is_storable_id(id) else None
         return None if row is None else Tip(row["status"], row["deletions"])
 
-    async def item(self, tenant: str, item_id: str) -> bytes | None:
-        """The newest item with that id, input or output; None if there is none."""
-        if not _is_key(item_id):
-            return None
-        body: bytes | None = await self._database.fetchval(_ITEM, tenant, item_id)
-        return body
+    async def items(self, tenant: str, ids: Sequence[str]) -> dict[str, bytes]:
+        """The newest item, input or output, of each id that there is."""
+        rows = await self._database.fetch(_ITEMS, tenant, [id for id in ids if is_storable_id(id)])
+        return {row["id"]: row["body"] for row in rows}
 
 
 def _response_of(row: Row) -> StoredResponse:
     return StoredResponse(
         id=row["id"],
-        parent_id=row["parent_id"],
         status=row["status"],
         created_at=row["created_at"],
         completed_at=row["completed_at"],
@@ -332,21 +329,7 @@ def _depth(row: Row) -> int:
 
 def _columns(items: Sequence[StoredItem]) -> tuple[list[str], list[str], list[bytes]]:
     return (
-        [_storable(item.id) for item in items],
-        [_storable(item.type) for item in items],
+        [storable(item.id) for item in items],
+        [storable(item.type) for item in items],
         [item.body for item in items],
     )
-
-
-def _is_key(id: str) -> bool:
-    """Whether anything can be stored under this id. PostgreSQL's text takes neither NUL nor half a
-    surrogate pair."""
-    return 0 < len(id) <= MAX_KEY_LENGTH and _storable(id) == id
-
-
-def _storable(text: str) -> str:
-    """A client's words, with what PostgreSQL cannot take replaced; the item's body keeps them."""
-    if text.isascii():
-        return text.replace("\x00", "\ufffd")[:MAX_KEY_LENGTH]
-    cleaned = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    return cleaned[:MAX_KEY_LENGTH]

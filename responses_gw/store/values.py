@@ -37,7 +37,6 @@ class StoredResponse(Struct, frozen=True):
     """Times are Unix seconds; ``settings``, ``usage``, ``error`` and each output item are JSON."""
 
     id: str
-    parent_id: str | None
     status: ResponseStatus
     created_at: int
     completed_at: int | None

@@ -53,7 +53,7 @@ class ChatStream:
 
     def _wake_reader(self, closed: asyncio.Future[None]) -> None:
         """The connection is gone. When its framing was broken aiohttp tells no reader (3.14)."""
-        closed.exception()
+        _look_at(closed)
         content = self._response.content
         if not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("the connection was closed"))
@@ -72,10 +72,17 @@ class ChatStream:
         """Give the connection back if the stream was read to its end, else close it."""
         if self._closed is not None:
             self._closed.remove_done_callback(self._wake_reader)
+            self._closed.add_done_callback(_look_at)
         if self._response.content.at_eof():
             self._response.release()
         else:
             self._response.close()
+
+
+def _look_at(closed: asyncio.Future[None]) -> None:
+    """An idle connection that breaks is no fault; asyncio logs what nobody has looked at."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 def _silent() -> ApiError:

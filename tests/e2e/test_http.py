@@ -9,7 +9,14 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from ..grammar import check, check_response_object, check_sdk, parse_sse
+from ..grammar import (
+    check,
+    check_open_responses,
+    check_response_object,
+    check_sdk,
+    parse_sse,
+)
+from ..support.http2 import Http2
 from ..support.service import Service
 from ..support.streams import connect, refused, request, stored, streamed
 from ..support.upstream import (
@@ -17,6 +24,7 @@ from ..support.upstream import (
     Head,
     Hold,
     ScriptedUpstream,
+    Status,
     answer,
     finish,
     role,
@@ -47,7 +55,7 @@ async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
         ("GET", "/v1/responses", 405),
         ("PUT", "/v1/responses", 405),
         ("POST", "/v1/models", 405),
-        ("PATCH", "/v1/responses/resp_1", 405),
+        ("PATCH", "/v1/responses/resp_1", 405),  # and Allow says what is allowed
     ],
 )
 async def test_what_is_not_there_is_told_in_the_envelope(
@@ -59,6 +67,7 @@ async def test_what_is_not_there_is_told_in_the_envelope(
     assert set(body["error"]) == {"message", "type", "param", "code"}
     assert body["error"]["type"] == "invalid_request_error"
     assert response.headers["x-request-id"]
+    assert (status == 405) == ("allow" in response.headers)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +168,43 @@ async def test_a_silent_stream_beats(
     assert check(parse_sse(seen))["status"] == "completed"
 
 
+async def test_a_model_server_that_is_slow_to_answer_keeps_nobody_in_silence(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    """The stream begins without it, and goes on or fails as it turns out."""
+    for script, status in ((answer("x"), "completed"), (Status(500, b"{}"), "failed")):
+        upstream.play(Hold(), script)
+        async with http.post("/v1/responses", json=request(stream=True)) as response:
+            seen = b""
+            async with asyncio.timeout(5):
+                while b": ping" not in seen:
+                    seen += await response.content.readany()
+            assert b"response.in_progress" in seen
+            upstream.release()
+            seen += await response.read()
+        terminal = check(parse_sse(seen))
+        assert terminal["status"] == status
+        assert await stored(http, terminal["id"]) == terminal
+
+
+async def test_an_early_answer_on_http2_leaves_the_other_streams_alone(
+    service: Service, upstream: ScriptedUpstream
+) -> None:
+    """A body that nobody wants still arrives; hypercorn would drop the connection over it."""
+    upstream.play(role(), text("Hello"), Hold(), finish("stop"), usage(), DONE)
+    async with Http2(service.port) as http2:
+        body = json.dumps(request(stream=True)).encode()
+        await http2.send_head(1, "POST", "/v1/responses", "application/json")
+        await http2.send_body(1, body, end=True)
+        await http2.until(1, b'"delta":"Hello"')
+        await http2.send_head(3, "POST", "/v1/responses", "text/plain")
+        await asyncio.sleep(0.2)
+        await http2.send_body(3, b"x" * 1000, end=True)
+        await http2.until(3, b"unsupported_content_type")
+        upstream.release()
+        await http2.until(1, b"[DONE]")
+
+
 async def test_every_event_is_one_that_the_sdk_knows(
     http: aiohttp.ClientSession, upstream: ScriptedUpstream
 ) -> None:
@@ -176,6 +222,7 @@ async def test_open_responses_clients_get_their_reasoning_events(
     async with http.post("/v1/responses", json=request(stream=True), headers=headers) as response:
         events = parse_sse(await response.read())
     check(events, reasoning_dialect="open_responses")
+    assert all(check_open_responses(event) for event in events)
     assert "response.reasoning.delta" in [event["type"] for event in events]
 
 

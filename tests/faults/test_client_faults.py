@@ -10,6 +10,7 @@ import time
 import aiohttp
 import pytest
 
+from ..support.fixtures import ServiceFactory
 from ..support.service import Service
 from ..support.streams import request
 from ..support.upstream import Head, Hold, ScriptedUpstream, role, text
@@ -92,6 +93,46 @@ async def _row_that_ended(http: aiohttp.ClientSession, id: str) -> dict[str, obj
             return row
         assert time.monotonic() < deadline, "the row stayed in_progress"
         await asyncio.sleep(0.02)
+
+
+async def test_a_body_that_stops_arriving_is_given_up(
+    service_factory: ServiceFactory, database_url: str
+) -> None:
+    service = service_factory(
+        {
+            "RESPONSES_GW_DATABASE_URL": database_url,
+            "RESPONSES_GW_SERVER_BODY_TIMEOUT_SECONDS": "0.3",
+        }
+    )
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+        client.sendall(
+            b"POST /v1/responses HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            b'content-length: 100\r\n\r\n{"model"'
+        )
+        answer = await asyncio.to_thread(read_until, client, b"}}")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"request_timeout" in answer
+
+
+async def test_open_streams_do_not_keep_their_requests(
+    service: Service, upstream: ScriptedUpstream
+) -> None:
+    megabytes, streams = 4, 8
+    clients = []
+    for _ in range(streams + 1):
+        upstream.play(role(), text("x"), Hold())
+    before = 0
+    for _ in range(streams + 1):
+        client = connect(service, stream=True, store=False, input="x" * megabytes * 1_000_000)
+        clients.append(client)
+        await asyncio.to_thread(read_until, client, b'"delta":"x"')
+        before = before or service.rss_bytes()  # the first one pays for the buffers of all
+    grown = service.rss_bytes() - before
+    for number, client in enumerate(clients):
+        client.close()
+        await upstream.closed(number)
+    limit = streams * megabytes * 1_000_000
+    assert grown < limit, f"{streams} open streams hold {grown / 1e6:.0f} MB"
 
 
 async def test_a_client_that_reads_nothing_is_waited_for_in_bounded_memory(

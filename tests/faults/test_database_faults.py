@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aiohttp
 import pytest
@@ -11,9 +15,20 @@ import pytest
 from responses_gw.store import EmbeddedPostgres
 
 from ..grammar import check, parse_sse
+from ..support.database import servers_below
 from ..support.fixtures import ServiceFactory
 from ..support.streams import connect, refused, request, stored, streamed
-from ..support.upstream import DONE, Hold, ScriptedUpstream, finish, role, text, usage
+from ..support.upstream import (
+    DONE,
+    Head,
+    Hold,
+    ScriptedUpstream,
+    answer,
+    finish,
+    role,
+    text,
+    usage,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -100,6 +115,100 @@ async def test_a_response_that_cannot_be_stored_fails(
         await asyncio.to_thread(own_postgres.start)
         row = await _ended(http, answered.terminal["id"])
         assert row["status"] == "failed"
+
+
+@contextmanager
+def hung(server: EmbeddedPostgres) -> Iterator[None]:
+    """PostgreSQL answers nothing: every one of its processes is stopped in its tracks."""
+    pids = servers_below(server.root)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_hung_database_ends_streams_in_order_and_no_lease(
+    own_postgres: EmbeddedPostgres, service_factory: ServiceFactory, upstream: ScriptedUpstream
+) -> None:
+    """Statements are cut before their connections are: neither takes anything else with it."""
+    settings = patient(own_postgres.dsn) | {
+        "RESPONSES_GW_DATABASE_STATEMENT_TIMEOUT_SECONDS": "6",
+    }
+    service = service_factory(settings)
+    upstream.play(role(), text("Hello"), Hold(), finish("stop"), usage(), DONE)
+    async with connect(service.url) as http:
+        running = asyncio.create_task(streamed(http))
+        await upstream.arrived(0)
+        await asyncio.sleep(0.2)
+        with hung(own_postgres):
+            upstream.release()
+            began = time.monotonic()
+            answered = await running
+            took = time.monotonic() - began
+            # the keeper's statement is cut meanwhile, and its connection
+            await asyncio.sleep(max(0.0, 10 - took))
+        assert answered.kinds[-1] == "response.failed"
+        assert took < 7, f"the end of a stream waited {took:.1f} s for its row"
+        await _once_ready(http, store=False)
+        upstream.play(role(), text("Hello"), Hold(), finish("stop"), usage(), DONE)
+        long = asyncio.create_task(streamed(http))
+        await upstream.arrived(2)
+        await asyncio.sleep(2.5)  # longer than a lease
+        upstream.release()
+        assert (await long).terminal["status"] == "completed", "the lease was not renewed"
+
+
+async def test_a_stop_without_a_database_still_ends_the_streams(
+    own_postgres: EmbeddedPostgres, service_factory: ServiceFactory, upstream: ScriptedUpstream
+) -> None:
+    service = service_factory(patient(own_postgres.dsn))
+    upstream.play(role(), text("Hello"), Hold())
+    async with (
+        connect(service.url) as http,
+        http.post("/v1/responses", json=request(stream=True)) as response,
+    ):
+        seen = await response.content.readuntil(b'"delta":"Hello"')
+        await asyncio.to_thread(own_postgres.stop)
+        service.terminate()
+        seen += await response.content.read()
+    assert check(parse_sse(seen))["status"] == "failed"
+
+
+async def test_a_stop_is_told_to_a_client_that_has_heard_nothing_yet(
+    database_url: str, service_factory: ServiceFactory, upstream: ScriptedUpstream
+) -> None:
+    service = service_factory(patient(database_url))
+    upstream.play(Head(), Hold())
+    upstream.play(Hold())
+    async with connect(service.url) as http:
+        waiting = [asyncio.create_task(refused(http, stream=stream)) for stream in (False, True)]
+        await upstream.arrived(1)
+        service.terminate()
+        for status, error, response in await asyncio.gather(*waiting):
+            assert (status, error["code"]) == (503, "server_error"), error
+            assert "retry-after" in response.headers
+
+
+async def test_what_is_deleted_while_a_turn_runs_is_not_continued(
+    database_url: str, service_factory: ServiceFactory, upstream: ScriptedUpstream
+) -> None:
+    service = service_factory(patient(database_url))
+    async with connect(service.url) as http:
+        first = (await streamed(http, input="secret")).terminal["id"]
+        second = (await streamed(http, previous_response_id=first)).terminal["id"]
+        upstream.play(Hold(), answer("x"))
+        running = asyncio.create_task(streamed(http, previous_response_id=second))
+        await upstream.arrived(2)
+        async with http.delete(f"/v1/responses/{first}") as deleted:
+            assert deleted.status == 200
+        upstream.release()
+        third = (await running).terminal["id"]
+        status, error, _ = await refused(http, previous_response_id=third)
+        assert (status, error["code"]) == (400, "previous_response_not_found")
+    assert len(upstream.requests) == 3, "a deleted text was sent to the model again"
 
 
 async def _ended(http: aiohttp.ClientSession, id: object) -> dict[str, object]:

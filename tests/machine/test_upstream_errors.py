@@ -47,8 +47,8 @@ def test_an_answer_is_mapped(
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_kept(status: int) -> None:
-    assert http_error(status, b"{}", 17).retry_after == 17
-    assert http_error(status, b"{}").retry_after is not None
+    assert http_error(status, b"{}", 17).headers["retry-after"] == "17"
+    assert http_error(status, b"{}").headers["retry-after"]
 
 
 @pytest.mark.parametrize(
