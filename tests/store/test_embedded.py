@@ -470,9 +470,9 @@ def test_the_default_root_is_where_the_system_keeps_state(
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert default_root() == Path("/var/lib/responses-gw/postgres")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("HOME", "/srv/someone")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_root() == Path("/state/responses-gw/postgres")
     for unusable in ("", "relative"):
         monkeypatch.setenv("XDG_STATE_HOME", unusable)
-        assert default_root() == Path("/home/someone/.local/state/responses-gw/postgres")
+        assert default_root() == Path("/srv/someone/.local/state/responses-gw/postgres")
