@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path
 
 from responses_gw.machine.states import ITEM_TABLE, RESPONSE_TABLE
 
 PAGE = Path(__file__).parent / "architecture.md"
-ROOMS = {
-    "http": ("engine",),
-    "engine": ("tools", "upstream", "store"),
-    "tools": ("prompt",),
-    "upstream": ("machine",),
-    "store": ("api",),
-    "prompt": ("api",),
-    "machine": ("api",),
-}
-PURPOSE = {
-    "http": "routes, bodies, SSE, errors",
-    "engine": "one response's life",
-    "tools": "what the gateway runs itself",
-    "upstream": "one streaming call",
-    "store": "the only room with SQL",
-    "prompt": "items → chat messages",
-    "machine": "bytes → events, no I/O",
-    "api": "the vocabulary",
-}
+PACKAGE = Path(__file__).parent.parent / "responses_gw"
+ROOMS = ("http", "engine", "tools", "upstream", "store", "prompt", "machine", "api")
 HEAD = """\
 # Architecture
 
-This page is drawn by `python docs/draw.py` from the code's own tables; a test keeps it fresh.
+This page is drawn by `.venv/bin/python docs/draw.py` from the code: its imports, docstrings and
+state tables. A test keeps it fresh.
 
 ## The rooms of `responses_gw/`
 
@@ -45,9 +31,29 @@ def page() -> str:
 
 
 def rooms() -> str:
-    lines = [f'  {name}["{name}<br/>{text}"]' for name, text in PURPOSE.items()]
-    lines += [f"  {room} --> {below}" for room, lower in ROOMS.items() for below in lower]
+    """Every room that is there, in words of its own, and the imports between them."""
+    here = [room for room in ROOMS if (PACKAGE / room).is_dir()]
+    lines = [f'  {room}["<b>{room}</b><br/>{_purpose(room)}"]' for room in here]
+    for room in here:
+        used = _imports(room)
+        lines += [f"  {room} --> {other}" for other in here if other in used and other != room]
     return _mermaid("flowchart TD", lines)
+
+
+def _purpose(room: str) -> str:
+    """The first sentence of the room's docstring, up to its first colon."""
+    text = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text("utf-8"))) or ""
+    return re.split(r"[.:]", text.replace("\n", " "), maxsplit=1)[0]
+
+
+def _imports(room: str) -> set[str]:
+    """The first names of the modules outside the room that it imports from the package."""
+    return {
+        (node.module or "").split(".")[0]
+        for path in (PACKAGE / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level > 1
+    }
 
 
 def responses() -> str:

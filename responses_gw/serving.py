@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["StartFailed", "bind", "serve"]
 
+log = logging.getLogger("responses_gw.serving")
 GRACE_SECONDS = 30.0  # what streams get to end after the first signal
 SHUTDOWN_SECONDS = 60.0  # what the application gets to close its resources
 BACKLOG = 1024
@@ -107,7 +108,7 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None
 
 
 def _stop_on_signals() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; every further one cancels the calling task."""
+    """Set by the first SIGTERM, SIGINT or SIGHUP; every further one cancels the calling task."""
     stop = asyncio.Event()
     task = asyncio.current_task()
     assert task is not None
@@ -115,9 +116,14 @@ def _stop_on_signals() -> asyncio.Event:
     def on_signal() -> None:
         if stop.is_set():
             task.cancel()
+        else:
+            log.warning(
+                "stopping: streams get %g s to end, a second signal ends them now", GRACE_SECONDS
+            )
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # a terminal that is closed sends SIGHUP
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     return stop
 

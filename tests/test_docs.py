@@ -17,4 +17,4 @@ def test_the_architecture_page_is_fresh() -> None:
         text=True,
         check=False,
     )
-    assert drawn.returncode == 0, f"run `python docs/draw.py`: {drawn.stderr}"
+    assert drawn.returncode == 0, f"run `.venv/bin/python docs/draw.py`: {drawn.stderr}"

@@ -1,5 +1,4 @@
-"""One response's life: hydrate → round (model) → terminal → stored; and what the store knows
-afterwards.
+"""One response's life: hydrate → round (model) → terminal → stored.
 
 This room brings the others together; it knows nothing of HTTP.
 """

@@ -269,6 +269,10 @@ class Turn:
         failure = await self._commit(outcome)
         self.error = end.error or failure
         if self.error is not None:
+            log.warning(
+                "response %s failed: %s (request %s)",
+                *(self.id, self.error.message, self._caller.headers.get("x-request-id")),
+            )
             self._emitter.fail(self.error, end.usage)
         elif reason is not None:
             self._emitter.cut(reason, end.usage)

@@ -88,6 +88,12 @@ class Edge:
     ) -> None:
         if watch.started:  # half an answer is out: only closing the connection tells the truth now
             raise error
+        if error.status >= 500:
+            log.warning(
+                "%s %s: %d %s (request %s%s)",
+                *(scope["method"], scope["path"], error.status, error.message),
+                *(scope["responses_gw.request_id"], _cause_of(error)),
+            )
         if scope["http_version"] == "2":
             await body.discard()  # hypercorn drops the whole connection over a late piece of it
         await send_error(scope, watch, error)
@@ -130,6 +136,11 @@ class BodyWatch:
                     await self()
         except TimeoutError:
             log.debug("a body that nobody wants goes on and on")
+
+
+def _cause_of(error: ApiError) -> str:
+    """What only operators are told."""
+    return "" if error.__cause__ is None else f", {error.__cause__!r}"
 
 
 def _of_http_exception(scope: Scope, error: HTTPException) -> ApiError:
