@@ -236,18 +236,23 @@ class Turn:
         """Read, translate, send."""
         await self._flush()
         reader = ChatReader(self._emitter)
+        read, take, send = stream.read, self._emitter.take, self.sink.send
         while reader.end is None:
             try:
-                data = await stream.read()
-            except ApiError as error:
-                reader.fail(error)
-                continue
+                data = await read()
+            except stream.FAULTS as fault:
+                try:
+                    data = stream.rest(fault)
+                except ApiError as error:
+                    reader.fail(error)
+                    break
             if data:
                 reader.feed(data)
             else:
                 reader.eof()
-            if reader.end is None:
-                await self._flush()
+            if reader.end is None and (events := take()):
+                await send(events)
+        assert reader.end is not None, "a reader that failed has ended"
         return reader.end
 
     async def _flush(self) -> None:

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import msgspec
-from starlette.types import Scope, Send
+from starlette.types import Message, Scope, Send
 
 from ..api.errors import ApiError, ErrorEnvelope
 
-__all__ = ["common_headers", "send_error", "send_json"]
+__all__ = ["StartWatch", "common_headers", "send_error", "send_json"]
 
 Headers = list[tuple[bytes, bytes]]
 _encode = msgspec.json.Encoder().encode
+
+
+class StartWatch:
+    """A ``send`` that remembers whether the answer has begun.
+
+    What comes after the beginning may go straight to the server's own send.
+    """
+
+    __slots__ = ("server_send", "started")
+
+    def __init__(self, send: Send) -> None:
+        self.server_send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        self.started = True
+        await self.server_send(message)
 
 
 def common_headers(scope: Scope) -> Headers:

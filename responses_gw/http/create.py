@@ -81,15 +81,21 @@ class CreateResponseEndpoint:
 
 
 async def _run(turn: Turn, receive: Receive) -> None:
+    """The turn has a task of its own: whatever wakes it up goes through few frames."""
     refusal: ApiError | None = None
+
+    async def run() -> None:
+        nonlocal refusal
+        try:
+            await turn.run()
+        except ApiError as error:  # kept out of the task group, which would wrap it
+            refusal = error
+        watcher.cancel()
+
     try:
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(_watch(receive, turn))
-            try:
-                await turn.run()
-            except ApiError as error:  # kept out of the task group, which would wrap it
-                refusal = error
-            watcher.cancel()
+            tasks.create_task(run())
     except* ClientGone:
         pass
     if refusal is not None:

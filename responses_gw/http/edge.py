@@ -13,7 +13,7 @@ from ..api.errors import ApiError, server_error, unavailable
 from ..engine import Engine
 from ..engine.shield import finish_anyway
 from ..settings import Settings
-from .answers import send_error
+from .answers import StartWatch, send_error
 from .create import CreateResponseEndpoint
 from .health import Live, Ready
 from .heartbeat import Heartbeat
@@ -97,20 +97,6 @@ class Edge:
         if scope["http_version"] == "2":
             await body.discard()  # hypercorn drops the whole connection over a late piece of it
         await send_error(scope, watch, error)
-
-
-class StartWatch:
-    """A ``send`` that remembers whether the answer has begun."""
-
-    __slots__ = ("_send", "started")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.started = False
-
-    async def __call__(self, message: Message) -> None:
-        self.started = True
-        await self._send(message)
 
 
 class BodyWatch:

@@ -14,7 +14,7 @@ from starlette.types import Scope, Send
 
 from ..api.events import Event
 from ..machine.framing import DONE, PING, keepalive, sse_bytes
-from .answers import common_headers
+from .answers import StartWatch, common_headers
 
 __all__ = ["SseSink"]
 
@@ -30,7 +30,7 @@ class SseSink:
 
     def __init__(self, scope: Scope, send: Send, user_agent: str) -> None:
         self._scope = scope
-        self._send = send
+        self._send: Send = send
         self._codex = CODEX_AGENT in user_agent.lower()
         self._sequence = 0
         self._writing = 0  # a beat may wait beside the turn
@@ -81,3 +81,5 @@ class SseSink:
                 ],
             }
         )
+        if isinstance(self._send, StartWatch):
+            self._send = self._send.server_send

@@ -38,6 +38,8 @@ CONFLICT_TRIES = 3
 # The lease is normally alive and only looked at. After an outage of the database it may have run
 # out before its keeper comes round; then it is renewed here, lest another process's sweep fails a
 # response that has just begun.
+# The client waits for this one, so it does not wait for the disk. The end of the response does, and
+# flushes both; a server that crashes in between has lost a response that it did not finish either.
 _CREATE = """
 WITH lease AS (
     INSERT INTO leases (owner, expires_at)
@@ -61,7 +63,8 @@ WITH lease AS (
 SELECT EXISTS (SELECT FROM created) AS created,
        $3::text IS NULL OR EXISTS (SELECT FROM parent) AS has_parent,
        (SELECT lease_owner = $6 FROM responses WHERE tenant = $1 AND id = $2) AS was_ours,
-       coalesce((SELECT deletions FROM tenants WHERE tenant = $1), 0) AS deletions
+       coalesce((SELECT deletions FROM tenants WHERE tenant = $1), 0) AS deletions,
+       set_config('synchronous_commit', 'off', true)
 """
 
 # Repeatable: only the first one finds the row in progress, and a repetition finds the status it

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import aiohttp
 
@@ -20,7 +21,9 @@ class ChatStream:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self._read = response.content.readany
+        self.read: Callable[[], Awaitable[bytes]] = response.content.readany
+        """All bytes that have arrived, at least one; b"" at the end of the stream. aiohttp's own
+        method, and nothing around it: this is where a turn waits."""
         self._closed: asyncio.Future[None] | None = None
         if response.connection is not None and response.connection.protocol is not None:
             self._closed = response.connection.protocol.closed
@@ -38,18 +41,17 @@ class ChatStream:
     ) -> None:
         self.close()
 
-    async def read(self) -> bytes:
-        """All bytes that have arrived, at least one; b"" at the end of the stream.
+    FAULTS: ClassVar[tuple[type[Exception], ...]] = (aiohttp.ClientError, OSError)
 
-        Raises :class:`ApiError` when the connection broke or was silent for longer than the idle
-        timeout, after everything that had come before was read.
+    def rest(self, error: Exception) -> bytes:
+        """What had arrived when ``read`` raised one of ``FAULTS``, at least one byte.
+
+        Raises :class:`ApiError` when there is nothing: the connection broke, or was silent for
+        longer than the idle timeout.
         """
-        try:
-            return await self._read()
-        except (aiohttp.ClientError, OSError) as error:
-            if rest := self._rest():
-                return rest
-            raise _silent() if isinstance(error, TimeoutError) else _cut() from error
+        if rest := self._taken():
+            return rest
+        raise _silent() if isinstance(error, TimeoutError) else _cut() from error
 
     def _wake_reader(self, closed: asyncio.Future[None]) -> None:
         """The connection is gone. When its framing was broken aiohttp tells no reader (3.14)."""
@@ -58,11 +60,8 @@ class ChatStream:
         if not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("the connection was closed"))
 
-    def _rest(self) -> bytes:
-        """What had arrived when the connection broke.
-
-        aiohttp's reader has it, but raises before it hands it out; no public method gets at it.
-        """
+    def _taken(self) -> bytes:
+        """aiohttp's reader has it, but raises before it hands it out; nothing public gets at it."""
         pieces = self._response.content._buffer
         rest = b"".join(pieces)
         pieces.clear()
