@@ -25,6 +25,7 @@ from .engine.turn import Parts
 from .http import Edge
 from .http.health import Ready
 from .http.heartbeat import Heartbeat
+from .prompt.profile import ModelProfile
 from .settings import Settings, SettingsError, load
 from .store import (
     Database,
@@ -111,10 +112,18 @@ class App:
         heartbeat = Heartbeat(settings.server.heartbeat_seconds)
         heartbeat.start()
         self._resources.push_async_callback(heartbeat.close)
-        dialect = settings.upstream.dialect
-        histories = Histories(store, HistoryCache(settings.database.history_cache_bytes), dialect)
+        histories = Histories(store, HistoryCache(settings.database.history_cache_bytes))
+        profile = ModelProfile(settings.upstream.dialect)
         engine = Engine(
-            Parts(upstream, store, histories, dialect, settings.server.heartbeat_seconds)
+            Parts(
+                upstream,
+                store,
+                histories,
+                lambda model: profile,
+                announce_seconds=settings.server.heartbeat_seconds,
+                summarises=settings.responses.reasoning_summary == "verbatim",
+                obfuscates=settings.responses.obfuscation,
+            )
         )
         self._edge = Edge(engine, settings, heartbeat, Ready(lambda: _check(database)))
         gc.collect()

@@ -137,6 +137,8 @@ class DatabaseSettings(Section, frozen=True):
 
 class ResponsesSettings(Section, frozen=True):
     reasoning_events: Literal["openai", "open_responses"] = "openai"
+    reasoning_summary: Literal["verbatim", "off"] = "verbatim"
+    obfuscation: bool = True
 
 
 class LogSettings(Section, frozen=True):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from .request import CreateResponse, JsonSchemaFormat, TextConfig
+from .options import JsonSchemaFormat, TextConfig
+from .request import CreateResponse
 from .response import ReasoningEcho, ResponseSettings
-from .tools import AllowedTools, FunctionTool
+from .tools import AllowedTools, FunctionTool, without_secrets
 
 __all__ = ["response_settings"]
 
@@ -18,7 +19,6 @@ _FUNCTION_DEFAULTS = {
     "parameters": Raw(b"null"),
     "strict": Raw(b"false"),
 }
-_SECRETS = frozenset(("authorization", "headers"))
 
 
 def response_settings(request: CreateResponse) -> bytes:
@@ -40,7 +40,7 @@ def response_settings(request: CreateResponse) -> bytes:
         text=_text(body.text),
         tool_choice=_tool_choice(request),
         tools=tuple(
-            _function(raw) if isinstance(tool, FunctionTool) else _without_secrets(raw)
+            _function(raw) if isinstance(tool, FunctionTool) else without_secrets(raw)
             for tool, raw in zip(request.tools, request.raw_tools, strict=True)
         ),
         top_logprobs=body.top_logprobs or 0,
@@ -98,11 +98,3 @@ def _function(raw: Raw) -> Raw:
     for name, default in _FUNCTION_DEFAULTS.items():
         keys.setdefault(name, default)
     return Raw(_encode(keys))
-
-
-def _without_secrets(raw: Raw) -> Raw:
-    """Credentials that a client puts on a tool are never stored, echoed or logged (DESIGN §6)."""
-    keys = _decode_object(raw)
-    if keys.keys().isdisjoint(_SECRETS):
-        return raw
-    return Raw(_encode({name: value for name, value in keys.items() if name not in _SECRETS}))

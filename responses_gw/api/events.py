@@ -6,13 +6,21 @@ event in its response, from 0, without gaps.
 
 from __future__ import annotations
 
-from msgspec import Raw, Struct
+from typing import Literal
 
-from .items import OutputItem, OutputTextPart, ReasoningTextPart, RefusalPart
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from .content import SummaryText
+from .items.output import OutputItem, OutputTextPart, ReasoningTextPart, RefusalPart
 
 __all__ = [
+    "ApplyPatchDiffDelta",
+    "ApplyPatchDiffDone",
+    "CallDeltaEvent",
     "ContentPartAdded",
     "ContentPartDone",
+    "CustomToolCallInputDelta",
+    "CustomToolCallInputDone",
     "Event",
     "FunctionCallArgumentsDelta",
     "FunctionCallArgumentsDone",
@@ -20,6 +28,7 @@ __all__ = [
     "OutputItemDone",
     "OutputTextDelta",
     "OutputTextDone",
+    "PartDeltaEvent",
     "ReasoningDelta",
     "ReasoningDone",
     "ReasoningTextDelta",
@@ -31,8 +40,15 @@ __all__ = [
     "ResponseFailed",
     "ResponseInProgress",
     "ResponseIncomplete",
+    "ShellCommandAdded",
+    "ShellCommandDelta",
+    "ShellCommandDone",
     "StreamError",
     "StreamErrorBody",
+    "SummaryPartAdded",
+    "SummaryPartDone",
+    "SummaryTextDelta",
+    "SummaryTextDone",
     "event_type",
 ]
 
@@ -134,10 +150,13 @@ class ContentPartDone(ContentPartEvent, tag="response.content_part.done", gc=Fal
 
 
 class PartDeltaEvent(Event, kw_only=True, gc=False):
+    """``obfuscation`` is padding: the size of a frame does not tell its text (ORDERING §0.10)."""
+
     item_id: str
     output_index: int
     content_index: int
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class OutputTextDelta(PartDeltaEvent, kw_only=True, tag="response.output_text.delta", gc=False):
@@ -188,15 +207,54 @@ class ReasoningDone(ReasoningDoneEvent, tag="response.reasoning.done", gc=False)
     """The same under its Open Responses name (SURFACE §10)."""
 
 
-# --- function calls ----------------------------------------------------------------------------
+class SummaryPartEvent(Event, kw_only=True, gc=False):
+    item_id: str
+    output_index: int
+    summary_index: int
+    part: SummaryText
 
 
-class FunctionCallArgumentsDelta(
-    Event, kw_only=True, tag="response.function_call_arguments.delta", gc=False
+class SummaryPartAdded(SummaryPartEvent, tag="response.reasoning_summary_part.added", gc=False):
+    pass
+
+
+class SummaryPartDone(
+    SummaryPartEvent, kw_only=True, tag="response.reasoning_summary_part.done", gc=False
 ):
+    """``status`` is there when the summary was cut."""
+
+    status: Literal["incomplete"] | UnsetType = UNSET
+
+
+class SummaryTextDelta(Event, kw_only=True, tag="response.reasoning_summary_text.delta", gc=False):
+    item_id: str
+    output_index: int
+    summary_index: int
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class SummaryTextDone(Event, kw_only=True, tag="response.reasoning_summary_text.done", gc=False):
+    item_id: str
+    output_index: int
+    summary_index: int
+    text: str
+
+
+# --- calls -------------------------------------------------------------------------------------
+
+
+class CallDeltaEvent(Event, kw_only=True, gc=False):
     item_id: str
     output_index: int
     delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class FunctionCallArgumentsDelta(
+    CallDeltaEvent, tag="response.function_call_arguments.delta", gc=False
+):
+    pass
 
 
 class FunctionCallArgumentsDone(
@@ -206,3 +264,54 @@ class FunctionCallArgumentsDone(
     output_index: int
     name: str
     arguments: str
+
+
+class CustomToolCallInputDelta(
+    CallDeltaEvent, tag="response.custom_tool_call_input.delta", gc=False
+):
+    pass
+
+
+class CustomToolCallInputDone(
+    Event, kw_only=True, tag="response.custom_tool_call_input.done", gc=False
+):
+    item_id: str
+    output_index: int
+    input: str
+
+
+class ShellCommandEvent(Event, kw_only=True, gc=False):
+    """They have no ``item_id`` (ORDERING §0.3)."""
+
+    output_index: int
+    command_index: int
+    command: str
+
+
+class ShellCommandAdded(ShellCommandEvent, tag="response.shell_call_command.added", gc=False):
+    pass
+
+
+class ShellCommandDelta(Event, kw_only=True, tag="response.shell_call_command.delta", gc=False):
+    output_index: int
+    command_index: int
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class ShellCommandDone(ShellCommandEvent, tag="response.shell_call_command.done", gc=False):
+    pass
+
+
+class ApplyPatchDiffDelta(
+    CallDeltaEvent, tag="response.apply_patch_call_operation_diff.delta", gc=False
+):
+    pass
+
+
+class ApplyPatchDiffDone(
+    Event, kw_only=True, tag="response.apply_patch_call_operation_diff.done", gc=False
+):
+    item_id: str
+    output_index: int
+    diff: str

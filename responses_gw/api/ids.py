@@ -12,7 +12,11 @@ from typing import Literal
 __all__ = ["MAX_ID_LENGTH", "IdPrefix", "is_storable_id", "new_id", "storable"]
 
 MAX_ID_LENGTH = 256
-IdPrefix = Literal["resp", "msg", "rs", "fc", "call", "fco", "item", "req"]
+IdPrefix = Literal[
+    "resp", "msg", "rs", "item", "cmp", "fc", "fco", "ctc", "ctco", "tsc", "tso", "at", "lsh",
+    "lsho", "sh", "sho", "apc", "apco", "cu", "cuo", "fs", "ws", "ci", "ig", "mcpl", "mcpr", "mcpa",
+    "mcp", "cm", "cmo", "call", "req",
+]  # fmt: skip
 
 
 def new_id(prefix: IdPrefix) -> str:

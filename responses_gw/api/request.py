@@ -10,24 +10,18 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from .items import InputItem
+from .items import ConfigurationUpdate, InputItem
+from .options import ReasoningConfig, TextConfig
 from .tools import Tool, ToolChoice
 
 __all__ = [
     "CreateResponse",
     "Include",
-    "JsonObjectFormat",
-    "JsonSchemaFormat",
-    "ReasoningConfig",
-    "ReasoningEffort",
     "RequestBody",
     "StreamOptions",
-    "TextConfig",
-    "TextFormat",
     "UpstreamExtras",
 ]
 
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Include = Literal[
     "reasoning.encrypted_content",
     "message.output_text.logprobs",
@@ -39,37 +33,6 @@ Include = Literal[
     "message.input_image.image_url",
 ]
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"]
-
-
-class PlainTextFormat(Struct, frozen=True, tag_field="type", tag="text"):
-    pass
-
-
-class JsonObjectFormat(Struct, frozen=True, tag_field="type", tag="json_object"):
-    pass
-
-
-class JsonSchemaFormat(Struct, frozen=True, tag_field="type", tag="json_schema"):
-    """``schema`` is the client's bytes: it reaches the model server untouched."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-zA-Z0-9_-]+$")]
-    schema: Raw
-    description: str | None = None
-    strict: bool | None = None
-
-
-TextFormat = PlainTextFormat | JsonObjectFormat | JsonSchemaFormat
-
-
-class TextConfig(Struct, frozen=True):
-    format: TextFormat | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
-
-
-class ReasoningConfig(Struct, frozen=True):
-    effort: ReasoningEffort | None = None
-    summary: Literal["auto", "concise", "detailed"] | None = None
-    generate_summary: Literal["auto", "concise", "detailed"] | None = None
 
 
 class StreamOptions(Struct, frozen=True):
@@ -171,6 +134,28 @@ class CreateResponse(Struct, frozen=True, kw_only=True):
     raw_tools: tuple[Raw, ...]
     tool_choice: ToolChoice
     metadata: dict[str, str]
+
+    @property
+    def includes(self) -> frozenset[Include]:
+        return frozenset(self.body.include or ())
+
+    @property
+    def wants_logprobs(self) -> bool:
+        return "message.output_text.logprobs" in self.includes
+
+    @property
+    def reasoning(self) -> ReasoningConfig:
+        """As the newest of the request's settings and its configuration updates say."""
+        updates = [item.reasoning for item in self.items if isinstance(item, ConfigurationUpdate)]
+        given = [one for one in (self.body.reasoning, *updates) if one is not None]
+        return given[-1] if given else ReasoningConfig()
+
+    @property
+    def text(self) -> TextConfig:
+        """Likewise."""
+        updates = [item.text for item in self.items if isinstance(item, ConfigurationUpdate)]
+        given = [one for one in (self.body.text, *updates) if one is not None]
+        return given[-1] if given else TextConfig()
 
     @property
     def store(self) -> bool:

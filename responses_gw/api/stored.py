@@ -11,26 +11,19 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw, Struct
 
-from .ids import IdPrefix, is_storable_id, new_id
+from .ids import is_storable_id, new_id
 from .items import (
-    FunctionCall,
-    FunctionCallOutput,
+    ITEM_KINDS,
+    AdditionalTools,
     InputItem,
-    ItemReference,
     Message,
-    ReasoningItem,
+    ToolSearchOutput,
     UnknownItem,
 )
+from .tools import without_secrets
 
 __all__ = ["ItemRecord", "record_of"]
 
-_PREFIXES: dict[type, IdPrefix] = {
-    Message: "msg",
-    FunctionCall: "fc",
-    FunctionCallOutput: "fco",
-    ReasoningItem: "rs",
-}
-_HAS_STATUS = (Message, FunctionCall, FunctionCallOutput)
 _encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -46,21 +39,24 @@ class ItemRecord(Struct, frozen=True):
 def record_of(item: InputItem, raw: Raw) -> ItemRecord:
     """The record of one input item; ``raw`` is the JSON it was decoded from."""
     keys = _decode_object(raw)
-    kind = item.type if isinstance(item, UnknownItem) else _tag(item)
-    id = _own_id(keys) or new_id(_PREFIXES.get(type(item), "item"))
-    changed: dict[str, Raw] = {"id": Raw(_encode(id)), "type": Raw(_encode(kind))}
-    if isinstance(item, _HAS_STATUS) and item.status is None:
+    if isinstance(item, UnknownItem):
+        return _record(item.type, _own_id(keys) or new_id("item"), keys, {})
+    type = str(item.__struct_config__.tag)
+    kind = ITEM_KINDS[type]
+    changed: dict[str, Raw] = {}
+    if kind.has_status and bytes(keys.get("status", b"null")) == b"null":
         changed["status"] = Raw(b'"completed"')
     if isinstance(item, Message) and isinstance(item.content, str):
         part = "output_text" if item.role == "assistant" else "input_text"
         changed["content"] = Raw(_text_part(part, item.content))
-    return ItemRecord(
-        id, kind, _encode(changed | {k: v for k, v in keys.items() if k not in changed})
-    )
+    if isinstance(item, AdditionalTools | ToolSearchOutput):
+        changed["tools"] = Raw(_encode([without_secrets(tool) for tool in item.tools]))
+    return _record(type, _own_id(keys) or new_id(kind.prefix), keys, changed)
 
 
-def _tag(item: Message | FunctionCall | FunctionCallOutput | ReasoningItem | ItemReference) -> str:
-    return str(item.__struct_config__.tag)
+def _record(type: str, id: str, keys: dict[str, Raw], changed: dict[str, Raw]) -> ItemRecord:
+    head = {"id": Raw(_encode(id)), "type": Raw(_encode(type))} | changed
+    return ItemRecord(id, type, _encode(head | {k: v for k, v in keys.items() if k not in head}))
 
 
 def _own_id(keys: dict[str, Raw]) -> str | None:

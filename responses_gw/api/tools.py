@@ -1,52 +1,245 @@
 """Tools and ``tool_choice`` (SURFACE §6).
 
-Tools are peeked at like items: a ``function`` is decoded, every other type is an
-:class:`UnknownTool` that is echoed and left out of the prompt until a room of ours executes it.
+Every tool type of the API has a Struct, which gives its known fields their types. What we cannot
+run is still echoed, and left out of the prompt; ``CallTarget`` is what a model's call stands for.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 __all__ = [
+    "TOOLS",
     "AllowedTool",
     "AllowedTools",
+    "ApplyPatchTool",
+    "CallKind",
+    "CallTarget",
+    "CodeInterpreterTool",
+    "ComputerTool",
+    "ComputerUsePreviewTool",
+    "CustomTool",
+    "FileSearchTool",
     "FunctionTool",
+    "GrammarFormat",
     "HostedToolChoice",
-    "NamedFunction",
+    "ImageGenerationTool",
+    "LocalShellTool",
+    "McpTool",
+    "NamedTool",
+    "NamespaceTool",
+    "PlainFormat",
+    "ProgrammaticToolCalling",
+    "ShellTool",
     "Tool",
     "ToolChoice",
     "ToolChoiceMode",
+    "ToolSearchTool",
     "UnknownTool",
+    "WebSearchTool",
+    "without_secrets",
 ]
 
 ToolName = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[a-zA-Z0-9_-]+$")]
 ToolChoiceMode = Literal["none", "auto", "required"]
+CallKind = Literal[
+    "function", "custom", "tool_search", "local_shell", "shell", "apply_patch", "computer",
+    "computer_use_preview",
+]  # fmt: skip
+
+
+class CallTarget(Struct, frozen=True):
+    """The client's tool behind a function that the model is shown."""
+
+    kind: CallKind
+    name: str
+    namespace: str | None = None
+
+
+# --- tools that a client executes ---------------------------------------------------------------
 
 
 class FunctionTool(Struct, frozen=True, tag_field="type", tag="function"):
     """``parameters`` is the client's JSON schema, byte for byte; ``strict`` absent means not
-    strict.
+    strict. A tool with ``defer_loading`` is hidden from the model until a search has found it.
     """
 
     name: ToolName
     parameters: Raw | UnsetType = UNSET
     description: str | None = None
     strict: bool | None = None
+    defer_loading: bool | None = None
+
+
+class PlainFormat(Struct, frozen=True, tag_field="type", tag="text"):
+    pass
+
+
+class GrammarFormat(Struct, frozen=True, tag_field="type", tag="grammar"):
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+
+class CustomTool(Struct, frozen=True, tag_field="type", tag="custom"):
+    """Takes free text instead of JSON."""
+
+    name: ToolName
+    description: str | None = None
+    format: PlainFormat | GrammarFormat | None = None
+    defer_loading: bool | None = None
+
+
+class NamespaceTool(Struct, frozen=True, tag_field="type", tag="namespace"):
+    """A group of function and custom tools, whose calls name the group."""
+
+    name: ToolName
+    tools: Annotated[list[Raw], Meta(min_length=1)]
+    description: str | None = None
+
+
+class ToolSearchTool(Struct, frozen=True, tag_field="type", tag="tool_search"):
+    execution: Literal["server", "client"] | None = None
+    description: str | None = None
+    parameters: Raw | UnsetType = UNSET
+
+
+class LocalShellTool(Struct, frozen=True, tag_field="type", tag="local_shell"):
+    pass
+
+
+class Environment(Struct, frozen=True):
+    type: str
+
+
+class ShellTool(Struct, frozen=True, tag_field="type", tag="shell"):
+    """Runs at the client unless ``environment`` names a container."""
+
+    environment: Environment | None = None
+
+    @property
+    def is_local(self) -> bool:
+        return self.environment is None or self.environment.type == "local"
+
+
+class ApplyPatchTool(Struct, frozen=True, tag_field="type", tag="apply_patch"):
+    pass
+
+
+class ComputerTool(Struct, frozen=True, tag_field="type", tag="computer"):
+    pass
+
+
+class ComputerUsePreviewTool(Struct, frozen=True, tag_field="type", tag="computer_use_preview"):
+    display_width: int
+    display_height: int
+    environment: Literal["windows", "mac", "linux", "ubuntu", "browser"]
+
+
+# --- tools that a server executes ---------------------------------------------------------------
+
+
+class FileSearchTool(Struct, frozen=True, tag_field="type", tag="file_search"):
+    vector_store_ids: list[str]
+    max_num_results: Annotated[int, Meta(ge=1, le=50)] | None = None
+
+
+class WebSearchTool(Struct, frozen=True):
+    """All five names of it (``WEB_SEARCH_NAMES``) are decoded to this."""
+
+    search_context_size: Literal["low", "medium", "high"] | None = None
+    external_web_access: bool | None = None
+    filters: Raw | None = None
+    user_location: Raw | None = None
+
+
+class McpTool(Struct, frozen=True, tag_field="type", tag="mcp"):
+    server_label: str
+    server_url: str | None = None
+    connector_id: str | None = None
+    tunnel_id: str | None = None
+    server_description: str | None = None
+    allowed_tools: Raw | None = None
+    require_approval: Raw | None = None
+    defer_loading: bool | None = None
+
+
+class CodeInterpreterTool(Struct, frozen=True, tag_field="type", tag="code_interpreter"):
+    container: str | dict[str, Raw]
+
+
+class ImageGenerationTool(Struct, frozen=True, tag_field="type", tag="image_generation"):
+    partial_images: Annotated[int, Meta(ge=0, le=3)] | None = None
+    output_compression: Annotated[int, Meta(ge=0, le=100)] | None = None
+
+
+class ProgrammaticToolCalling(
+    Struct, frozen=True, tag_field="type", tag="programmatic_tool_calling"
+):
+    pass
 
 
 class UnknownTool(Struct, frozen=True):
+    """A type of tool that we do not know."""
+
     type: str
     raw: Raw
 
 
-Tool = FunctionTool | UnknownTool
+KnownTool = (
+    FunctionTool
+    | CustomTool
+    | NamespaceTool
+    | ToolSearchTool
+    | LocalShellTool
+    | ShellTool
+    | ApplyPatchTool
+    | ComputerTool
+    | ComputerUsePreviewTool
+    | FileSearchTool
+    | WebSearchTool
+    | McpTool
+    | CodeInterpreterTool
+    | ImageGenerationTool
+    | ProgrammaticToolCalling
+)
+Tool = KnownTool | UnknownTool
+WEB_SEARCH_NAMES = (
+    "web_search",
+    "web_search_2025_08_26",
+    "web_search_preview",
+    "web_search_preview_2025_03_11",
+)
+TOOLS: dict[str, type[KnownTool]] = {
+    "function": FunctionTool,
+    "custom": CustomTool,
+    "namespace": NamespaceTool,
+    "tool_search": ToolSearchTool,
+    "local_shell": LocalShellTool,
+    "shell": ShellTool,
+    "apply_patch": ApplyPatchTool,
+    "computer": ComputerTool,
+    "computer_use_preview": ComputerUsePreviewTool,
+    "file_search": FileSearchTool,
+    "mcp": McpTool,
+    "code_interpreter": CodeInterpreterTool,
+    "image_generation": ImageGenerationTool,
+    "programmatic_tool_calling": ProgrammaticToolCalling,
+    **dict.fromkeys(WEB_SEARCH_NAMES, WebSearchTool),
+}
 
 
-class NamedFunction(Struct, frozen=True, tag_field="type", tag="function"):
+# --- tool_choice --------------------------------------------------------------------------------
+
+
+class NamedTool(Struct, frozen=True):
+    """One function or custom tool that must be called."""
+
+    type: Literal["function", "custom"]
     name: str
+    namespace: str | None = None
 
 
 class AllowedTool(Struct, frozen=True):
@@ -54,19 +247,36 @@ class AllowedTool(Struct, frozen=True):
 
     type: str
     name: str | None = None
+    namespace: str | None = None
+    server_label: str | None = None
 
 
-class AllowedTools(Struct, frozen=True, tag_field="type", tag="allowed_tools"):
-    """Only the functions named in ``tools`` may be called."""
+class AllowedTools(Struct, frozen=True):
+    """Only the tools named in ``tools`` may be called."""
 
     tools: list[AllowedTool]
-    mode: Literal["none", "auto", "required"] = "auto"
+    mode: ToolChoiceMode = "auto"
 
 
 class HostedToolChoice(Struct, frozen=True):
-    """Any other object form: it names a tool that nobody runs here, so the model chooses."""
+    """A built-in tool that must be called; when nobody runs it here, the model chooses."""
 
     type: str
+    server_label: str | None = None
+    name: str | None = None
 
 
-ToolChoice = ToolChoiceMode | NamedFunction | AllowedTools | HostedToolChoice
+ToolChoice = ToolChoiceMode | NamedTool | AllowedTools | HostedToolChoice
+
+
+_SECRETS = frozenset(("authorization", "headers"))
+_encode = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def without_secrets(raw: Raw) -> Raw:
+    """Credentials that a client puts on a tool are never stored, echoed or logged (DESIGN §6)."""
+    keys = _decode_object(raw)
+    if keys.keys().isdisjoint(_SECRETS):
+        return raw
+    return Raw(_encode({name: value for name, value in keys.items() if name not in _SECRETS}))

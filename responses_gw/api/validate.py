@@ -17,20 +17,32 @@ from .errors import (
     missing_required_parameter,
     unsupported_parameter,
 )
-from .items import INPUT_ITEMS, InputItem, ItemHead, Message, UnknownItem
-from .request import CreateResponse, JsonSchemaFormat, RequestBody
+from .items import (
+    ITEM_KINDS,
+    AdditionalTools,
+    InputItem,
+    ItemHead,
+    Message,
+    ToolSearchOutput,
+    UnknownItem,
+)
+from .options import JsonSchemaFormat
+from .request import CreateResponse, RequestBody
 from .tools import (
+    TOOLS,
     AllowedTools,
+    CustomTool,
     FunctionTool,
     HostedToolChoice,
-    NamedFunction,
+    NamedTool,
+    NamespaceTool,
     Tool,
     ToolChoice,
     ToolChoiceMode,
     UnknownTool,
 )
 
-__all__ = ["decode_create_response", "decode_input_item"]
+__all__ = ["decode_create_response", "decode_input_item", "decode_tool"]
 
 MAX_INPUT_CHARACTERS = 10_485_760
 MAX_METADATA_PAIRS = 16
@@ -50,13 +62,14 @@ class _Typed(Struct):
 _encode = msgspec.json.Encoder().encode
 _body = Decoder(RequestBody)
 _head = Decoder(ItemHead)
-_items = {name: Decoder(kind) for name, kind in INPUT_ITEMS.items()}
+_items = {name: Decoder(kind.type) for name, kind in ITEM_KINDS.items()}
 _typed = Decoder(_Typed)
 _string = Decoder(str)
 _object = Decoder(dict[str, Raw])
-_function = Decoder(FunctionTool)
-_named = Decoder(NamedFunction)
+_tools = {name: Decoder(kind) for name, kind in TOOLS.items()}
+_named = Decoder(NamedTool)
 _allowed = Decoder(AllowedTools)
+_hosted = Decoder(HostedToolChoice)
 
 
 def decode_create_response(data: bytes) -> CreateResponse:
@@ -82,7 +95,7 @@ def decode_create_response(data: bytes) -> CreateResponse:
     raw_items = _raw_items(body)
     items = tuple(decode_input_item(raw, f"input[{at}]") for at, raw in enumerate(raw_items))
     raw_tools = tuple(body.tools or ())
-    tools = tuple(_decode_tool(raw, f"tools[{at}]") for at, raw in enumerate(raw_tools))
+    tools = tuple(decode_tool(raw, f"tools[{at}]") for at, raw in enumerate(raw_tools))
     return CreateResponse(
         body=body,
         model=body.model,
@@ -90,7 +103,7 @@ def decode_create_response(data: bytes) -> CreateResponse:
         raw_items=raw_items,
         tools=tools,
         raw_tools=raw_tools,
-        tool_choice=_decode_tool_choice(body.tool_choice, tools),
+        tool_choice=_decode_tool_choice(body.tool_choice),
         metadata=_check_metadata(body.metadata or {}),
     )
 
@@ -111,7 +124,11 @@ def decode_input_item(raw: Raw | bytes, at: str) -> InputItem:
     decoder = _items.get(kind)
     if decoder is None:
         return UnknownItem(kind, Raw(raw))
-    return decoder.decode(raw, at=at)
+    item = decoder.decode(raw, at=at)
+    if isinstance(item, AdditionalTools | ToolSearchOutput):
+        for number, tool in enumerate(item.tools):
+            decode_tool(tool, f"{at}.tools[{number}]")
+    return item
 
 
 def _raw_items(body: RequestBody) -> tuple[Raw, ...]:
@@ -142,18 +159,31 @@ def _check_schema(body: RequestBody) -> None:
             raise invalid_type("text.format.schema", "an object", _kind_of(schema))
 
 
-def _decode_tool(raw: Raw, at: str) -> Tool:
+def decode_tool(raw: Raw, at: str) -> Tool:
+    """One tool; ``at`` is its path for errors. Unknown types come back as :class:`UnknownTool`."""
     kind = _typed.decode(raw, at=at).type
-    if kind != "function":
+    decoder = _tools.get(kind)
+    if decoder is None:
         return UnknownTool(kind, raw)
-    tool = _function.decode(raw, at=at)
-    parameters = bytes(tool.parameters) if isinstance(tool.parameters, Raw) else b"{"
-    if parameters[:1] != b"{" and parameters != b"null":
-        raise invalid_type(join_path(at, "parameters"), "an object", _kind_of(parameters))
+    tool = decoder.decode(raw, at=at)
+    if isinstance(tool, FunctionTool) and isinstance(tool.parameters, Raw):
+        parameters = bytes(tool.parameters)
+        if parameters[:1] != b"{" and parameters != b"null":
+            raise invalid_type(join_path(at, "parameters"), "an object", _kind_of(parameters))
+    if isinstance(tool, NamespaceTool):
+        for number, inner in enumerate(tool.tools):
+            _check_grouped(inner, f"{at}.tools[{number}]")
     return tool
 
 
-def _decode_tool_choice(raw: Raw | UnsetType, tools: tuple[Tool, ...]) -> ToolChoice:
+def _check_grouped(raw: Raw, at: str) -> None:
+    if not isinstance(decode_tool(raw, at), FunctionTool | CustomTool | UnknownTool):
+        kind = _typed.decode(raw, at=at).type
+        raise invalid_value(join_path(at, "type"), kind, ("function", "custom"))
+
+
+def _decode_tool_choice(raw: Raw | UnsetType) -> ToolChoice:
+    """Whether what it names is there is known only with the history (``prompt.toolset``)."""
     data = bytes(raw) if isinstance(raw, Raw) else b"null"
     if data == b"null":
         return "auto"
@@ -162,48 +192,15 @@ def _decode_tool_choice(raw: Raw | UnsetType, tools: tuple[Tool, ...]) -> ToolCh
         mode = TOOL_CHOICE_MODES.get(value)
         if mode is None:
             raise invalid_value("tool_choice", value, TOOL_CHOICE_MODES)
-        if mode == "required" and not tools:
-            raise _needs_tools(mode)
         return mode
     if data[:1] != b"{":
         raise invalid_type("tool_choice", "one of a string or an object", _kind_of(data))
     kind = _typed.decode(data, at="tool_choice").type
-    if kind == "function":
-        return _check_named(_named.decode(data, at="tool_choice"), tools)
+    if kind in ("function", "custom"):
+        return _named.decode(data, at="tool_choice")
     if kind == "allowed_tools":
-        return _check_allowed(_allowed.decode(data, at="tool_choice"), tools)
-    return HostedToolChoice(kind)
-
-
-def _check_named(choice: NamedFunction, tools: tuple[Tool, ...]) -> NamedFunction:
-    if not tools:
-        raise _needs_tools(choice.name)
-    if any(isinstance(tool, FunctionTool) and tool.name == choice.name for tool in tools):
-        return choice
-    raise ApiError(
-        f"Tool choice '{choice.name}' not found in 'tools' parameter.", param="tool_choice"
-    )
-
-
-def _check_allowed(choice: AllowedTools, tools: tuple[Tool, ...]) -> AllowedTools:
-    if choice.mode == "required":
-        names = {tool.name for tool in choice.tools if tool.type == "function"}
-        kinds = {tool.type for tool in choice.tools if tool.type != "function"}
-        for tool in tools:
-            if tool.name in names if isinstance(tool, FunctionTool) else tool.type in kinds:
-                return choice
-        raise ApiError(
-            "Tool choice 'allowed_tools' with mode 'required' must name a tool of the 'tools' "
-            "parameter.",
-            param="tool_choice.tools",
-        )
-    return choice
-
-
-def _needs_tools(choice: str) -> ApiError:
-    return ApiError(
-        f"Tool choice '{choice}' must be specified with 'tools' parameter.", param="tool_choice"
-    )
+        return _allowed.decode(data, at="tool_choice")
+    return _hosted.decode(data, at="tool_choice")
 
 
 def _check_metadata(raw: dict[str, Raw]) -> dict[str, str]:

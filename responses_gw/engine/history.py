@@ -13,7 +13,7 @@ from ..api.errors import ApiError, previous_response_not_found
 from ..api.response import TERMINAL_STATUSES, ResponseStatus
 from ..api.stored import ItemRecord
 from ..api.validate import decode_input_item
-from ..prompt.dialect import Dialect
+from ..prompt.profile import ModelProfile
 from ..prompt.transcript import Snapshot, Transcript
 from ..store import HistoryCache, ResponseStore
 from .faults import store_faults
@@ -29,28 +29,26 @@ class History(Struct, frozen=True):
 
 
 class Histories:
-    def __init__(
-        self, store: ResponseStore, cache: HistoryCache[Snapshot], dialect: Dialect
-    ) -> None:
+    def __init__(self, store: ResponseStore, cache: HistoryCache[Snapshot]) -> None:
         self._store = store
         self._cache = cache
-        self._dialect: Dialect = dialect
 
-    async def load(self, tenant: str, response_id: str) -> History:
-        """The chain that ends with ``response_id``: one query, whatever its length.
+    async def load(self, tenant: str, response_id: str, profile: ModelProfile) -> History:
+        """The chain that ends with ``response_id``, rendered for a model of this profile: one
+        query, whatever its length.
 
         Raises :class:`ApiError`: 400 if the response is unknown or still running, 503 if the
         database is away.
         """
         cached = self._cache.get(tenant, response_id)
-        if cached is not None:
+        if cached is not None and cached.value.profile == profile:
             with store_faults():
                 tip = await self._store.tip(tenant, response_id)
             if tip is None:
                 raise previous_response_not_found(response_id)
             if tip.deletions == cached.deletions:
                 return History(cached.value, cached.deletions)
-        return await self._read(tenant, response_id)
+        return await self._read(tenant, response_id, profile)
 
     def keep(
         self,
@@ -71,13 +69,13 @@ class Histories:
     def forget(self, tenant: str, response_id: str) -> None:
         self._cache.drop(tenant, response_id)
 
-    async def _read(self, tenant: str, response_id: str) -> History:
+    async def _read(self, tenant: str, response_id: str, profile: ModelProfile) -> History:
         with store_faults():
             chain = await self._store.chain(tenant, response_id)
         if chain is None:
             raise previous_response_not_found(response_id)
         _check_finished(response_id, chain.status)
-        transcript = Transcript(self._dialect)
+        transcript = Transcript(profile)
         transcript.add(decode_input_item(body, "input") for body in chain.items)
         snapshot = transcript.snapshot()
         self._cache.put(

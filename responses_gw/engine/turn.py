@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Raw, Struct
@@ -28,17 +28,20 @@ from msgspec import Raw, Struct
 from ..api.echo import response_settings
 from ..api.errors import ApiError, server_error, unavailable
 from ..api.ids import new_id
-from ..api.items import InputItem, ItemReference
+from ..api.items import AdditionalTools, InputItem, ItemReference, ToolSearchOutput
 from ..api.request import CreateResponse
 from ..api.response import IncompleteReason, ResponseError, ResponseStatus, Usage
 from ..api.stored import record_of
-from ..api.validate import decode_input_item
-from ..machine.emitter import Emitter, ReasoningDialect
+from ..api.tools import CallTarget, Tool
+from ..api.validate import decode_input_item, decode_tool
+from ..machine.emitter import Emitter
 from ..machine.reader import ChatReader, EndKind, StreamEnd
 from ..machine.states import ResponsePhase
+from ..machine.style import EventStyle, ReasoningDialect
 from ..prompt.chat_request import chat_request
-from ..prompt.dialect import Dialect
-from ..prompt.transcript import Transcript
+from ..prompt.profile import ModelProfile
+from ..prompt.toolset import Toolset
+from ..prompt.transcript import Snapshot, Transcript
 from ..store import DatabaseUnavailable, LeaseLost, Outcome, ResponseStore, StoredItem
 from ..upstream import ChatStream, UpstreamClient
 from .faults import store_faults
@@ -71,15 +74,18 @@ class Caller(Struct, frozen=True):
 class Parts(Struct, frozen=True):
     """What a turn works with.
 
-    ``announce_seconds``: how long the model server may take to accept a call before the response is
-    announced to its client without it.
+    ``profile_of`` knows the models. ``announce_seconds``: how long the model server may take to
+    accept a call before the response is announced to its client without it. ``summarises`` and
+    ``obfuscates`` allow what a client may ask for.
     """
 
     upstream: UpstreamClient
     store: ResponseStore
     histories: Histories
-    dialect: Dialect
+    profile_of: Callable[[str], ModelProfile]
     announce_seconds: float
+    summarises: bool
+    obfuscates: bool
 
 
 class Turn:
@@ -104,9 +110,11 @@ class Turn:
             id=self.id,
             created_at=self._created_at,
             settings=self._settings,
-            dialect=caller.reasoning_dialect,
+            style=_style(parts, request, caller),
         )
-        self._transcript = Transcript(parts.dialect)
+        self._profile = parts.profile_of(request.model)
+        self._transcript = Transcript(self._profile)
+        self._targets: Mapping[str, CallTarget] = {}
         self._deletions: int | None = None
         self._is_row = False
         self.error: ApiError | None = None
@@ -148,11 +156,17 @@ class Turn:
         request, self._request = self._request, None
         assert request is not None, "a turn runs once"
         items, raw_items = await self._resolve_references(request)
-        if self._parent_id is not None:
-            history = await self._parts.histories.load(self._caller.tenant, self._parent_id)
-            self._transcript = Transcript(self._parts.dialect, history.snapshot)
-            self._deletions = history.deletions
+        start = await self._history()
+        toolset = Toolset(
+            request.tools,
+            [*map(_decoded, start.tools), *_tools_in(items)],
+            can_constrain=self._profile.dialect == "vllm",
+        )
+        self._transcript = Transcript(self._profile, start, name_of=toolset.name_of)
         self._transcript.add(items)
+        self._transcript.check_answered()
+        tools = toolset.chat_tools(request.tool_choice, request.body.parallel_tool_calls)
+        self._targets = tools.targets
         messages = self._transcript.messages(request.body.instructions)
         if messages == b"[]":
             raise ApiError("The input has nothing that the model can read.", param="input")
@@ -160,8 +174,17 @@ class Turn:
             records = (record_of(item, raw) for item, raw in zip(items, raw_items, strict=True))
             self._input = [StoredItem(record.id, record.type, record.body) for record in records]
         else:
-            self._transcript = Transcript(self._parts.dialect)
-        return chat_request(request, messages, self._parts.dialect)
+            self._transcript = Transcript(self._profile)
+        return chat_request(request, messages, tools, self._profile)
+
+    async def _history(self) -> Snapshot:
+        if self._parent_id is None:
+            return Snapshot(self._profile)
+        history = await self._parts.histories.load(
+            self._caller.tenant, self._parent_id, self._profile
+        )
+        self._deletions = history.deletions
+        return history.snapshot
 
     async def _resolve_references(
         self, request: CreateResponse
@@ -235,7 +258,7 @@ class Turn:
     async def _round(self, stream: ChatStream) -> StreamEnd:
         """Read, translate, send."""
         await self._flush()
-        reader = ChatReader(self._emitter)
+        reader = ChatReader(self._emitter, self._targets)
         read, take, send = stream.read, self._emitter.take, self.sink.send
         while reader.end is None:
             try:
@@ -361,6 +384,28 @@ class Turn:
                 self._emitter.records,
                 self._deletions,
             )
+
+
+def _style(parts: Parts, request: CreateResponse, caller: Caller) -> EventStyle:
+    options = request.body.stream_options
+    padded = options is None or options.include_obfuscation is not False
+    return EventStyle(
+        dialect=caller.reasoning_dialect,
+        summary=parts.summarises and request.reasoning.wants_summary,
+        logprobs=request.wants_logprobs,
+        obfuscation=parts.obfuscates and padded and request.stream,
+    )
+
+
+def _tools_in(items: Iterable[InputItem]) -> Iterator[Tool]:
+    """Tools that stand in the input, or that a search in it has found."""
+    for item in items:
+        if isinstance(item, AdditionalTools | ToolSearchOutput):
+            yield from map(_decoded, item.tools)
+
+
+def _decoded(raw: Raw) -> Tool:
+    return decode_tool(raw, "tools")
 
 
 def _unknown_item(id: str) -> ApiError:

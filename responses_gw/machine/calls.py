@@ -11,12 +11,15 @@ wait until it is whole or the stream ends.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ..api.ids import new_id
+from ..api.tools import CallTarget
 from .chunk import ToolCallFragment
 from .emitter import Emitter
-from .states import Open
+from .states import CALLS
 
 __all__ = ["CallAssembler"]
 
@@ -43,12 +46,17 @@ class _Call:
 
 
 class CallAssembler:
-    """Feeds an :class:`Emitter` the calls of one upstream stream."""
+    """Feeds an :class:`Emitter` the calls of one upstream stream.
 
-    __slots__ = ("_by_index", "_current", "_emitter", "_ids", "_last_index", "_waiting")
+    ``targets`` says what the functions stand for that the model was shown; any other name is taken
+    for a function of the client's.
+    """
 
-    def __init__(self, emitter: Emitter) -> None:
+    __slots__ = ("_by_index", "_current", "_emitter", "_ids", "_last_index", "_targets", "_waiting")
+
+    def __init__(self, emitter: Emitter, targets: Mapping[str, CallTarget]) -> None:
         self._emitter = emitter
+        self._targets = targets
         self._by_index: dict[int, _Call] = {}
         self._waiting: list[_Call] = []
         self._current: _Call | None = None
@@ -64,7 +72,7 @@ class CallAssembler:
         call.name = call.name or function.name
         if function.arguments:
             call.pieces.append(function.arguments)
-            if call is self._current and self._emitter.open is Open.ARGUMENTS:
+            if call is self._current and self._emitter.open in CALLS:
                 self._emitter.arguments(function.arguments)
         if self._waiting:
             self._start_next()
@@ -86,9 +94,7 @@ class CallAssembler:
     def is_open_partial(self) -> bool:
         """Whether a call is open and its arguments are not whole."""
         return (
-            self._current is not None
-            and self._emitter.open is Open.ARGUMENTS
-            and not self._current.is_whole
+            self._current is not None and self._emitter.open in CALLS and not self._current.is_whole
         )
 
     def _call_of(self, fragment: ToolCallFragment) -> _Call:
@@ -111,7 +117,9 @@ class CallAssembler:
 
     def _start(self, call: _Call) -> None:
         self._current = call
-        self._emitter.call(call.name or "", self._call_id(call.id))
+        name = call.name or ""
+        target = self._targets.get(name) or CallTarget("function", name)
+        self._emitter.call(target, self._call_id(call.id))
         if call.pieces:
             self._emitter.arguments("".join(call.pieces))
 

@@ -37,9 +37,16 @@ class ChunkDelta(Struct):
     tool_calls: list[ToolCallFragment] | None = None
 
 
+class ChunkLogprobs(Struct, gc=False):
+    """One entry for each token; in the shape that a Responses client gets, too."""
+
+    content: list[Raw] | None = None
+
+
 class Choice(Struct):
     index: int | None = 0
     delta: ChunkDelta | None = None
+    logprobs: ChunkLogprobs | None = None
     finish_reason: str | None = None
 
 

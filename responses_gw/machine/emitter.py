@@ -16,20 +16,22 @@ is sent: :meth:`Emitter.close` closes what is open, then one of ``complete``, ``
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
-import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from ..api import events as ev
+from ..api.content import SummaryText
 from ..api.errors import ApiError
 from ..api.ids import IdPrefix, new_id
-from ..api.items import (
-    ItemStatus,
+from ..api.items.client_tools import DeleteFile
+from ..api.items.conversation import ItemStatus
+from ..api.items.output import (
+    OutputApplyPatchCall,
+    OutputCustomToolCall,
     OutputFunctionCall,
-    OutputItem,
     OutputMessage,
     OutputReasoning,
+    OutputShellCall,
     OutputTextPart,
     ReasoningTextPart,
     RefusalPart,
@@ -43,7 +45,8 @@ from ..api.response import (
     Usage,
     join_response,
 )
-from ..api.stored import ItemRecord
+from ..api.tools import CallKind, CallTarget
+from .actions import ActionItem, action_item, blank
 from .states import (
     ITEM_TABLE,
     RESPONSE_TABLE,
@@ -53,62 +56,59 @@ from .states import (
     ResponseStep,
     Step,
 )
+from .style import EventStyle
+from .unescape import InputReader
+from .writer import EventWriter
 
-__all__ = ["Emitter", "ReasoningDialect"]
+__all__ = ["Emitter"]
 
-ReasoningDialect = Literal["openai", "open_responses"]
-_encode = msgspec.json.Encoder().encode
+DEFAULT_STYLE = EventStyle()
+_PREFIXES: dict[CallKind, IdPrefix] = {
+    "tool_search": "tsc",
+    "local_shell": "lsh",
+    "shell": "sh",
+    "apply_patch": "apc",
+    "computer": "cu",
+    "computer_use_preview": "cu",
+}
 
 
-class Emitter:
+class Emitter(EventWriter):
     """Turns deltas into the events of one response (ORDERING §0–§2).
 
-    ``settings`` is an encoded ``ResponseSettings``; ``created_at`` is in seconds. ``dialect`` picks
-    the names of the raw reasoning events (SURFACE §10).
+    ``settings`` is an encoded ``ResponseSettings``; ``created_at`` is in seconds.
     """
 
     __slots__ = (
         "_call_id",
-        "_content_index",
         "_created_at",
-        "_events",
         "_id",
-        "_item_id",
-        "_name",
+        "_input",
         "_open",
-        "_parts",
         "_phase",
-        "_pieces",
         "_reasoning_delta",
         "_reasoning_done",
         "_response",
-        "_sequence",
         "_settings",
-        "records",
+        "_target",
     )
 
     def __init__(
-        self, *, id: str, created_at: int, settings: bytes, dialect: ReasoningDialect = "openai"
+        self, *, id: str, created_at: int, settings: bytes, style: EventStyle = DEFAULT_STYLE
     ) -> None:
+        super().__init__(style)
         self._id = id
         self._created_at = created_at
         self._settings = settings
-        openai = dialect == "openai"
+        openai = style.dialect == "openai"
         self._reasoning_delta = ev.ReasoningTextDelta if openai else ev.ReasoningDelta
         self._reasoning_done = ev.ReasoningTextDone if openai else ev.ReasoningDone
         self._phase = ResponsePhase.NEW
         self._open = Open.NOTHING
-        self._sequence = 0
-        self._events: list[ev.Event] = []
         self._response = Raw(b"null")
-        self._item_id = ""
-        self._content_index = 0
-        self._pieces: list[str] = []
-        self._parts: list[OutputTextPart | RefusalPart | ReasoningTextPart] = []
         self._call_id = ""
-        self._name = ""
-        self.records: list[ItemRecord] = []
-        """The finished output items, in the order of the output."""
+        self._target = CallTarget("function", "")
+        self._input = InputReader()
 
     # --- what the caller sees ------------------------------------------------------------------
 
@@ -125,16 +125,12 @@ class Emitter:
         """The whole Response object as the newest lifecycle event shows it."""
         return self._response
 
-    def take(self) -> list[ev.Event]:
-        """The events since the last call."""
-        events, self._events = self._events, []
-        return events
-
     # --- deltas --------------------------------------------------------------------------------
 
-    def text(self, delta: str) -> None:
+    def text(self, delta: str, logprobs: tuple[Raw, ...] = ()) -> None:
         self._go(Open.TEXT)
         self._pieces.append(delta)
+        self._logprobs += logprobs
         self._events.append(
             ev.OutputTextDelta(
                 sequence_number=self._next(),
@@ -142,6 +138,8 @@ class Emitter:
                 output_index=len(self.records),
                 content_index=self._content_index,
                 delta=delta,
+                logprobs=logprobs,
+                obfuscation=self._pad(delta, self._sequence),
             )
         )
 
@@ -153,28 +151,29 @@ class Emitter:
         self._go(Open.REFUSAL)
         self._part_delta(ev.RefusalDelta, delta)
 
-    def call(self, name: str, call_id: str) -> None:
-        """Open the next function call; an open one is closed first."""
-        self._advance(ResponseStep.DELTA)
-        for step in ITEM_TABLE[self._open, Open.ARGUMENTS]:
-            if step is Step.OPEN_CALL:
-                self._name, self._call_id = name, call_id
-            _STEPS[step](self, "completed")
-        self._open = Open.ARGUMENTS
+    def call(self, target: CallTarget, call_id: str) -> None:
+        """Begin the next call; whatever is open is closed first."""
+        self.close()
+        self._target, self._call_id = target, call_id
+        match target.kind:
+            case "function":
+                self._go(Open.ARGUMENTS)
+            case "custom":
+                self._go(Open.INPUT)
+            case _:
+                self._go(Open.ACTION)
 
     def arguments(self, delta: str) -> None:
-        """More of the open call's arguments."""
-        if self._open is not Open.ARGUMENTS:
-            raise IllegalTransition(self._open, Open.ARGUMENTS)
-        self._pieces.append(delta)
-        self._events.append(
-            ev.FunctionCallArgumentsDelta(
-                sequence_number=self._next(),
-                item_id=self._item_id,
-                output_index=len(self.records),
-                delta=delta,
-            )
-        )
+        """More of the open call's arguments, as the model writes them."""
+        match self._open:
+            case Open.ARGUMENTS:
+                self._call_delta(ev.FunctionCallArgumentsDelta, delta)
+            case Open.INPUT:
+                self._call_delta(ev.CustomToolCallInputDelta, self._input.feed(delta))
+            case Open.ACTION:
+                self._pieces.append(delta)
+            case _:
+                raise IllegalTransition(self._open, Open.ARGUMENTS)
 
     # --- the response's life -------------------------------------------------------------------
 
@@ -242,25 +241,41 @@ class Emitter:
             raise IllegalTransition(self._open, step)
         self._advance(step)
 
-    def _next(self) -> int:
-        number = self._sequence
-        self._sequence = number + 1
-        return number
-
     # --- steps: items --------------------------------------------------------------------------
 
     def _open_reasoning(self, _: ItemStatus) -> None:
-        self._item_added("rs", lambda id: OutputReasoning(id=id, status="in_progress"))
+        self._item_added(OutputReasoning(id=new_id("rs"), status="in_progress"))
 
     def _open_message(self, _: ItemStatus) -> None:
-        self._item_added("msg", lambda id: OutputMessage(id=id, status="in_progress"))
+        self._item_added(OutputMessage(id=new_id("msg"), status="in_progress"))
 
     def _open_call(self, _: ItemStatus) -> None:
-        self._item_added("fc", lambda id: self._call_item(id, "in_progress", ""))
+        self._item_added(self._call_item(new_id("fc"), "in_progress", ""))
+
+    def _open_custom_call(self, _: ItemStatus) -> None:
+        self._input = InputReader()
+        self._item_added(self._custom_item(new_id("ctc"), "in_progress", ""))
+
+    def _collect_action(self, _: ItemStatus) -> None:
+        self._pieces = []
 
     def _close_reasoning(self, status: ItemStatus) -> None:
         content = tuple(part for part in self._parts if isinstance(part, ReasoningTextPart))
-        self._item_done(OutputReasoning(id=self._item_id, status=status, content=content))
+        text = "".join(part.text for part in content)
+        summary: tuple[SummaryText, ...] = ()
+        if self.style.summary and text:
+            summary = (SummaryText(text),)
+            self._summarise(text, status)
+        seal = self.style.seal
+        self._item_done(
+            OutputReasoning(
+                id=self._item_id,
+                status=status,
+                summary=summary,
+                content=content,
+                encrypted_content=UNSET if seal is None else seal(text),
+            )
+        )
 
     def _close_message(self, status: ItemStatus) -> None:
         content = tuple(part for part in self._parts if not isinstance(part, ReasoningTextPart))
@@ -269,10 +284,66 @@ class Emitter:
     def _close_call(self, status: ItemStatus) -> None:
         self._item_done(self._call_item(self._item_id, status, self._join()))
 
+    def _close_custom_call(self, status: ItemStatus) -> None:
+        self._item_done(self._custom_item(self._item_id, status, self._join()))
+
     def _call_item(self, id: str, status: ItemStatus, arguments: str) -> OutputFunctionCall:
         return OutputFunctionCall(
-            id=id, status=status, call_id=self._call_id, name=self._name, arguments=arguments
+            id=id,
+            status=status,
+            call_id=self._call_id,
+            name=self._target.name,
+            arguments=arguments,
+            namespace=self._target.namespace or UNSET,
         )
+
+    def _custom_item(self, id: str, status: ItemStatus, input: str) -> OutputCustomToolCall:
+        return OutputCustomToolCall(
+            id=id,
+            status=status,
+            call_id=self._call_id,
+            name=self._target.name,
+            input=input,
+            namespace=self._target.namespace or UNSET,
+        )
+
+    # --- steps: a call that becomes an item of its own type -------------------------------------
+
+    def _emit_action(self, status: ItemStatus) -> None:
+        """All events of the item at once. What no client could run is shown as it was written."""
+        arguments = self._join()
+        kind = self._target.kind
+        id = new_id(_PREFIXES[kind])
+        item = None
+        if status == "completed":
+            item = action_item(kind, id, self._call_id, arguments, status)
+        if item is None:
+            self._open_call(status)
+            if arguments:
+                self._call_delta(ev.FunctionCallArgumentsDelta, arguments)
+            self._close_arguments(status)
+            self._close_call(status)
+            return
+        self._item_added(blank(item))
+        self._inside(item)
+        self._item_done(item)
+
+    def _inside(self, item: ActionItem) -> None:
+        """The events between the item's two (ORDERING §2.13)."""
+        match item:
+            case OutputShellCall():
+                for index, command in enumerate(item.action.commands):
+                    self._shell_command(index, command)
+            case OutputApplyPatchCall(operation=operation) if not isinstance(operation, DeleteFile):
+                self._call_delta(ev.ApplyPatchDiffDelta, operation.diff)
+                self._events.append(
+                    ev.ApplyPatchDiffDone(
+                        sequence_number=self._next(),
+                        item_id=self._item_id,
+                        output_index=len(self.records),
+                        diff=operation.diff,
+                    )
+                )
 
     # --- steps: parts --------------------------------------------------------------------------
 
@@ -299,7 +370,7 @@ class Emitter:
         self._part_done(ReasoningTextPart(text))
 
     def _close_text_part(self, _: ItemStatus) -> None:
-        text = self._join()
+        text, logprobs = self._join(), tuple(self._logprobs)
         self._events.append(
             ev.OutputTextDone(
                 sequence_number=self._next(),
@@ -307,9 +378,10 @@ class Emitter:
                 output_index=len(self.records),
                 content_index=self._content_index,
                 text=text,
+                logprobs=logprobs,
             )
         )
-        self._part_done(OutputTextPart(text))
+        self._part_done(OutputTextPart(text, logprobs=logprobs))
 
     def _close_refusal_part(self, _: ItemStatus) -> None:
         refusal = self._join()
@@ -326,80 +398,30 @@ class Emitter:
 
     def _close_arguments(self, status: ItemStatus) -> None:
         if not self._pieces and status == "completed":
-            self.arguments("{}")  # a call without arguments has an empty object (ORDERING §2.4)
+            # a call without arguments has an empty object (ORDERING §2.4)
+            self._call_delta(ev.FunctionCallArgumentsDelta, "{}")
         self._events.append(
             ev.FunctionCallArgumentsDone(
                 sequence_number=self._next(),
                 item_id=self._item_id,
                 output_index=len(self.records),
-                name=self._name,
+                name=self._target.name,
                 arguments=self._join(),
             )
         )
 
-    # --- the events behind the steps -----------------------------------------------------------
-
-    def _item_added(self, prefix: IdPrefix, make: Callable[[str], OutputItem]) -> None:
-        self._item_id = new_id(prefix)
-        self._content_index = -1
-        self._parts = []
-        self._pieces = []
+    def _close_input(self, _: ItemStatus) -> None:
+        self._call_delta(ev.CustomToolCallInputDelta, self._input.finish())
         self._events.append(
-            ev.OutputItemAdded(
-                sequence_number=self._next(),
-                output_index=len(self.records),
-                item=make(self._item_id),
-            )
-        )
-
-    def _item_done(self, item: OutputItem) -> None:
-        body = _encode(item)
-        self._events.append(
-            ev.OutputItemDone(
-                sequence_number=self._next(), output_index=len(self.records), item=Raw(body)
-            )
-        )
-        self.records.append(ItemRecord(item.id, str(item.__struct_config__.tag), body))
-
-    def _part_added(self, part: OutputTextPart | RefusalPart | ReasoningTextPart) -> None:
-        self._content_index += 1
-        self._pieces = []
-        self._events.append(
-            ev.ContentPartAdded(
+            ev.CustomToolCallInputDone(
                 sequence_number=self._next(),
                 item_id=self._item_id,
                 output_index=len(self.records),
-                content_index=self._content_index,
-                part=part,
+                input=self._join(),
             )
         )
 
-    def _part_done(self, part: OutputTextPart | RefusalPart | ReasoningTextPart) -> None:
-        self._parts.append(part)
-        self._events.append(
-            ev.ContentPartDone(
-                sequence_number=self._next(),
-                item_id=self._item_id,
-                output_index=len(self.records),
-                content_index=self._content_index,
-                part=part,
-            )
-        )
-
-    def _part_delta(self, kind: type[ev.PartDeltaEvent], delta: str) -> None:
-        self._pieces.append(delta)
-        self._events.append(
-            kind(
-                sequence_number=self._next(),
-                item_id=self._item_id,
-                output_index=len(self.records),
-                content_index=self._content_index,
-                delta=delta,
-            )
-        )
-
-    def _join(self) -> str:
-        return "".join(self._pieces)
+    # --- the response object -------------------------------------------------------------------
 
     def _lifecycle(
         self,
@@ -440,6 +462,8 @@ _STEPS: dict[Step, Callable[[Emitter, ItemStatus], None]] = {
     Step.OPEN_REASONING: Emitter._open_reasoning,
     Step.OPEN_MESSAGE: Emitter._open_message,
     Step.OPEN_CALL: Emitter._open_call,
+    Step.OPEN_CUSTOM_CALL: Emitter._open_custom_call,
+    Step.COLLECT_ACTION: Emitter._collect_action,
     Step.OPEN_REASONING_PART: Emitter._open_reasoning_part,
     Step.OPEN_TEXT_PART: Emitter._open_text_part,
     Step.OPEN_REFUSAL_PART: Emitter._open_refusal_part,
@@ -447,7 +471,10 @@ _STEPS: dict[Step, Callable[[Emitter, ItemStatus], None]] = {
     Step.CLOSE_TEXT_PART: Emitter._close_text_part,
     Step.CLOSE_REFUSAL_PART: Emitter._close_refusal_part,
     Step.CLOSE_ARGUMENTS: Emitter._close_arguments,
+    Step.CLOSE_INPUT: Emitter._close_input,
     Step.CLOSE_REASONING: Emitter._close_reasoning,
     Step.CLOSE_MESSAGE: Emitter._close_message,
     Step.CLOSE_CALL: Emitter._close_call,
+    Step.CLOSE_CUSTOM_CALL: Emitter._close_custom_call,
+    Step.EMIT_ACTION: Emitter._emit_action,
 }

@@ -13,16 +13,18 @@ nothing a client wants to see.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 
 from msgspec import Raw, Struct
 
 from ..api.errors import ApiError, server_error
 from ..api.items import ItemStatus
 from ..api.response import InputTokensDetails, OutputTokensDetails, Usage
+from ..api.tools import CallTarget
 from .calls import CallAssembler
-from .chunk import BadChunk, ChunkDelta, ChunkUsage, decode_chunk
+from .chunk import BadChunk, ChunkDelta, ChunkLogprobs, ChunkUsage, decode_chunk
 from .emitter import Emitter
 from .sse import EventSplitter, OversizedEvent
 from .states import Open
@@ -48,6 +50,7 @@ class StreamEnd(Struct, frozen=True):
 
 _ENDS = {"length": EndKind.OUT_OF_TOKENS, "content_filter": EndKind.FILTERED}
 _BREAKS = frozenset(("abort", "error"))
+NO_TARGETS: Mapping[str, CallTarget] = {}
 DONE_DATA = b"[DONE]"
 
 
@@ -55,6 +58,7 @@ class ChatReader:
     """Reads one chat completion stream. After :attr:`end` is set it takes no more."""
 
     __slots__ = (
+        "_blank_logprobs",
         "_blank_reasoning",
         "_blank_text",
         "_calls",
@@ -66,11 +70,12 @@ class ChatReader:
         "end",
     )
 
-    def __init__(self, emitter: Emitter) -> None:
+    def __init__(self, emitter: Emitter, targets: Mapping[str, CallTarget] = NO_TARGETS) -> None:
         self._emitter = emitter
         self._splitter = EventSplitter()
-        self._calls = CallAssembler(emitter)
-        self._blank_text: list[str] = []  # white space that waits
+        self._calls = CallAssembler(emitter, targets)
+        self._blank_text: list[str] = []  # white space that waits, and its log probabilities
+        self._blank_logprobs: list[Raw] = []
         self._blank_reasoning: list[str] = []
         self._held: list[tuple[Callable[[str], None], str]] = []
         self._finish: str | None = None
@@ -120,16 +125,20 @@ class ChatReader:
         for choice in chunk.choices or ():
             if not choice.index:
                 if choice.delta is not None:
-                    self._delta(choice.delta)
+                    self._delta(choice.delta, choice.logprobs)
                 if choice.finish_reason is not None:
                     self._finish = choice.finish_reason
 
-    def _delta(self, delta: ChunkDelta) -> None:
+    def _delta(self, delta: ChunkDelta, logprobs: ChunkLogprobs | None) -> None:
         reasoning = delta.reasoning or delta.reasoning_content
         if reasoning:
             self._say(self._reasoning, reasoning)
         if delta.content:
-            self._say(self._text, delta.content)
+            if logprobs is not None and self._emitter.style.logprobs:
+                told = tuple(Raw(bytes(entry)) for entry in logprobs.content or ())
+                self._say(partial(self._text, logprobs=told), delta.content)
+            else:
+                self._say(self._text, delta.content)
         if delta.refusal:
             self._forget_blanks()
             self._emitter.refusal(delta.refusal)
@@ -152,14 +161,15 @@ class ChatReader:
         for emit, delta in held:
             emit(delta)
 
-    def _text(self, delta: str) -> None:
+    def _text(self, delta: str, logprobs: tuple[Raw, ...] = ()) -> None:
         if self._emitter.open is not Open.TEXT:
             self._blank_text.append(delta)
+            self._blank_logprobs += logprobs
             if delta.isspace():
                 return
-            delta = "".join(self._blank_text)
+            delta, logprobs = "".join(self._blank_text), tuple(self._blank_logprobs)
             self._forget_blanks()
-        self._emitter.text(delta)
+        self._emitter.text(delta, logprobs)
 
     def _reasoning(self, delta: str) -> None:
         if self._emitter.open is not Open.REASONING:
@@ -172,6 +182,7 @@ class ChatReader:
 
     def _forget_blanks(self) -> None:
         self._blank_text.clear()
+        self._blank_logprobs.clear()
         self._blank_reasoning.clear()
 
     # --- ends ----------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 Theory of operation. A response goes ``NEW → IN_PROGRESS →`` one of four ends and no further;
 ``RESPONSE_TABLE`` says by which step. While it is in progress one item at most is open, and
-``OPEN`` states name what is open inside it: a reasoning part, a text part, a refusal part, or the
-arguments of a call. A delta of another kind than the open one moves on by closing and opening; the
-steps of every such move are spelled out in ``ITEM_TABLE``, which is made once from the two short
-tables ``OPENS`` and ``CLOSES`` and the item each state belongs to. Two parts of the same message
-share the item: moving between them closes and opens a part only.
+``OPEN`` states name what is open inside it: a reasoning part, a text part, a refusal part, the
+arguments of a function call, the input of a custom call, or the arguments of a call that becomes an
+item of its own type (a shell command, a patch), of which nothing is shown before they are whole. A
+delta of another kind than the open one moves on by closing and opening; the steps of every such
+move are spelled out in ``ITEM_TABLE``, which is made once from the two short tables ``OPENS`` and
+``CLOSES`` and the item each state belongs to. Two parts of the same message share the item: moving
+between them closes and opens a part only.
 
 Every event that is ever sent is the work of one of the steps named here (ORDERING §0–§2); the
 emitter has one method for each. A step that no table allows is a fault in our code and raises
@@ -18,6 +20,7 @@ from __future__ import annotations
 from enum import Enum
 
 __all__ = [
+    "CALLS",
     "ITEM_OF",
     "ITEM_TABLE",
     "RESPONSE_TABLE",
@@ -76,6 +79,8 @@ class ItemKind(Enum):
     REASONING = "reasoning"
     MESSAGE = "message"
     FUNCTION_CALL = "function_call"
+    CUSTOM_TOOL_CALL = "custom_tool_call"
+    ACTION_CALL = "shell_call, apply_patch_call, …"
 
 
 class Open(Enum):
@@ -86,14 +91,21 @@ class Open(Enum):
     TEXT = "text"
     REFUSAL = "refusal"
     ARGUMENTS = "arguments"
+    INPUT = "input"
+    ACTION = "action"
+
+
+CALLS = frozenset((Open.ARGUMENTS, Open.INPUT, Open.ACTION))
 
 
 class Step(Enum):
-    """One step emits one event, or two where the grammar pairs them."""
+    """One step emits one event, or several where the grammar ties them together."""
 
     OPEN_REASONING = "output_item.added (reasoning)"
     OPEN_MESSAGE = "output_item.added (message)"
     OPEN_CALL = "output_item.added (function_call)"
+    OPEN_CUSTOM_CALL = "output_item.added (custom_tool_call)"
+    COLLECT_ACTION = "(nothing yet)"
     OPEN_REASONING_PART = "content_part.added (reasoning_text)"
     OPEN_TEXT_PART = "content_part.added (output_text)"
     OPEN_REFUSAL_PART = "content_part.added (refusal)"
@@ -101,9 +113,12 @@ class Step(Enum):
     CLOSE_TEXT_PART = "output_text.done, content_part.done"
     CLOSE_REFUSAL_PART = "refusal.done, content_part.done"
     CLOSE_ARGUMENTS = "function_call_arguments.done"
-    CLOSE_REASONING = "output_item.done (reasoning)"
+    CLOSE_INPUT = "custom_tool_call_input.done"
+    CLOSE_REASONING = "[reasoning_summary_…], output_item.done (reasoning)"
     CLOSE_MESSAGE = "output_item.done (message)"
     CLOSE_CALL = "output_item.done (function_call)"
+    CLOSE_CUSTOM_CALL = "output_item.done (custom_tool_call)"
+    EMIT_ACTION = "output_item.added, [its own events], output_item.done"
 
 
 ITEM_OF: dict[Open, ItemKind] = {
@@ -111,6 +126,8 @@ ITEM_OF: dict[Open, ItemKind] = {
     Open.TEXT: ItemKind.MESSAGE,
     Open.REFUSAL: ItemKind.MESSAGE,
     Open.ARGUMENTS: ItemKind.FUNCTION_CALL,
+    Open.INPUT: ItemKind.CUSTOM_TOOL_CALL,
+    Open.ACTION: ItemKind.ACTION_CALL,
 }
 
 # (the item's step, the part's step): a call has no parts, only arguments to close
@@ -119,12 +136,16 @@ OPENS: dict[Open, tuple[Step, Step | None]] = {
     Open.TEXT: (Step.OPEN_MESSAGE, Step.OPEN_TEXT_PART),
     Open.REFUSAL: (Step.OPEN_MESSAGE, Step.OPEN_REFUSAL_PART),
     Open.ARGUMENTS: (Step.OPEN_CALL, None),
+    Open.INPUT: (Step.OPEN_CUSTOM_CALL, None),
+    Open.ACTION: (Step.COLLECT_ACTION, None),
 }
-CLOSES: dict[Open, tuple[Step, Step]] = {
+CLOSES: dict[Open, tuple[Step, Step | None]] = {
     Open.REASONING: (Step.CLOSE_REASONING_PART, Step.CLOSE_REASONING),
     Open.TEXT: (Step.CLOSE_TEXT_PART, Step.CLOSE_MESSAGE),
     Open.REFUSAL: (Step.CLOSE_REFUSAL_PART, Step.CLOSE_MESSAGE),
     Open.ARGUMENTS: (Step.CLOSE_ARGUMENTS, Step.CLOSE_CALL),
+    Open.INPUT: (Step.CLOSE_INPUT, Step.CLOSE_CUSTOM_CALL),
+    Open.ACTION: (Step.EMIT_ACTION, None),
 }
 
 
@@ -141,12 +162,12 @@ def _steps(now: Open, then: Open) -> tuple[Step | None, ...]:
         return () if then is Open.NOTHING else OPENS[then]
     if then is Open.NOTHING:
         return CLOSES[now]
-    if now is then and now is not Open.ARGUMENTS:
+    if now is then and now not in CALLS:
         return ()  # more of the same part
-    if ITEM_OF[now] is ITEM_OF[then] and now is not Open.ARGUMENTS:
+    if ITEM_OF[now] is ITEM_OF[then] and now not in CALLS:
         return CLOSES[now][0], OPENS[then][1]
     return (*CLOSES[now], *OPENS[then])
 
 
-# What to do to get from one state to another. ARGUMENTS → ARGUMENTS is the next call.
+# What to do to get from one state to another. From a call's state to itself is the next call.
 ITEM_TABLE: dict[tuple[Open, Open], tuple[Step, ...]] = _moves()

@@ -10,90 +10,74 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from ..api.request import (
-    CreateResponse,
-    JsonObjectFormat,
-    JsonSchemaFormat,
-    RequestBody,
-    UpstreamExtras,
-)
-from ..api.tools import AllowedTools, FunctionTool, HostedToolChoice, NamedFunction
-from .dialect import Dialect
+from ..api.options import JsonObjectFormat, JsonSchemaFormat, TextConfig
+from ..api.request import CreateResponse, RequestBody, UpstreamExtras
+from .profile import ModelProfile
+from .toolset import ChatTools
 
 __all__ = ["chat_request"]
 
-Value = object
 _encode = msgspec.json.Encoder().encode
 _OPENAI_EXTRAS = ("logit_bias", "seed", "stop")
 _VLLM_EXTRAS = UpstreamExtras.__struct_fields__
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+_LEAST_TOP_P = 1e-6
+"""vLLM takes no 0; this is as good as greedy."""
 
 
-def chat_request(request: CreateResponse, messages: bytes, dialect: Dialect) -> bytes:
+def chat_request(
+    request: CreateResponse, messages: bytes, tools: ChatTools, profile: ModelProfile
+) -> bytes:
     """The JSON to send upstream; ``messages`` is what ``Transcript.messages`` gave."""
     body = request.body
-    chat: dict[str, Value] = {
+    chat: dict[str, object] = {
         "model": request.model,
         "messages": Raw(messages),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    chat |= _tools(request)
+    chat |= tools.fields
     chat |= {name: value for name in _SAMPLING if (value := getattr(body, name)) is not None}
+    if body.top_p == 0 and profile.dialect == "vllm":
+        chat["top_p"] = _LEAST_TOP_P
     if body.max_output_tokens is not None:
         chat["max_completion_tokens"] = body.max_output_tokens
-    if body.reasoning is not None and body.reasoning.effort is not None:
-        chat["reasoning_effort"] = body.reasoning.effort
-    if (format := _response_format(body)) is not None:
+    if request.reasoning.effort is not None:
+        chat["reasoning_effort"] = request.reasoning.effort
+    chat |= _logprobs(request)
+    if _can_be_held_to_a_format(tools) and (format := _response_format(request.text)) is not None:
         chat["response_format"] = format
-    for name in _VLLM_EXTRAS if dialect == "vllm" else _OPENAI_EXTRAS:
-        value = getattr(body, name)
-        if isinstance(value, Raw) and bytes(value) != b"null":
-            chat[name] = value
-    return _encode(chat)
+    return _encode(chat | _extras(body, profile))
 
 
-def _tools(request: CreateResponse) -> dict[str, Value]:
-    offered = [tool for tool in request.tools if isinstance(tool, FunctionTool)]
-    choice = request.tool_choice
-    if isinstance(choice, AllowedTools):
-        allowed = {tool.name for tool in choice.tools if tool.type == "function"}
-        offered = [tool for tool in offered if tool.name in allowed]
-    if not offered:
+def _extras(body: RequestBody, profile: ModelProfile) -> dict[str, Raw]:
+    names = _VLLM_EXTRAS if profile.dialect == "vllm" else _OPENAI_EXTRAS
+    values = ((name, getattr(body, name)) for name in names)
+    return {
+        name: value for name, value in values if isinstance(value, Raw) and bytes(value) != b"null"
+    }
+
+
+def _logprobs(request: CreateResponse) -> dict[str, object]:
+    """Asked for only when the client will see them: they make every chunk several times larger."""
+    if not request.wants_logprobs:
         return {}
-    fields: dict[str, Value] = {"tools": [_chat_tool(tool) for tool in offered]}
-    match choice:
-        case NamedFunction():
-            fields["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
-        case AllowedTools():
-            fields["tool_choice"] = choice.mode
-        case HostedToolChoice():
-            fields["tool_choice"] = "auto"
-        case _:
-            fields["tool_choice"] = choice
-    if request.body.parallel_tool_calls is not None:
-        fields["parallel_tool_calls"] = request.body.parallel_tool_calls
-    return fields
+    return {"logprobs": True, "top_logprobs": request.body.top_logprobs or 0}
 
 
-def _chat_tool(tool: FunctionTool) -> dict[str, Value]:
-    function: dict[str, Value] = {"name": tool.name}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if isinstance(tool.parameters, Raw) and bytes(tool.parameters) != b"null":
-        function["parameters"] = tool.parameters
-    if tool.strict is not None:
-        function["strict"] = tool.strict
-    return {"type": "function", "function": function}
+def _can_be_held_to_a_format(tools: ChatTools) -> bool:
+    """A model server that holds the model to a format leaves it no way to call a function, unless
+    all functions are strict, too (VLLM_CHAT, "Tool constraint rules")."""
+    return not tools.fields or tools.is_strict or tools.fields["tool_choice"] == "none"
 
 
-def _response_format(body: RequestBody) -> dict[str, Value] | None:
-    chosen = body.text.format if body.text is not None else None
+def _response_format(config: TextConfig) -> dict[str, object] | None:
+    chosen = config.format
     match chosen:
         case JsonObjectFormat():
             return {"type": "json_object"}
         case JsonSchemaFormat():
-            schema: dict[str, Value] = {"name": chosen.name, "schema": chosen.schema}
+            schema: dict[str, object] = {"name": chosen.name, "schema": chosen.schema}
             if chosen.description is not None:
                 schema["description"] = chosen.description
             if chosen.strict is not None:

@@ -19,7 +19,7 @@ from ..api.content import (
 )
 from ..api.errors import ApiError
 
-__all__ = ["ChatPart", "chat_content", "plain_text"]
+__all__ = ["ChatPart", "chat_content", "plain_text", "split_images"]
 
 ChatPart = dict[str, str | dict[str, str]]
 
@@ -43,6 +43,17 @@ def plain_text(content: str | list[ContentPart], separator: str) -> str:
     if isinstance(content, str):
         return content
     return separator.join(text for part in content if (text := _text_of(part)))
+
+
+def split_images(content: str | list[ChatPart]) -> tuple[str | list[ChatPart], list[ChatPart]]:
+    """A tool's output as text alone, which is all that many templates take there, and the rest."""
+    if isinstance(content, str):
+        return content, []
+    texts = [str(part["text"]) for part in content if part["type"] == "text"]
+    others = [part for part in content if part["type"] != "text"]
+    if others:
+        texts.append("[what the tool returned follows]")
+    return "\n".join(texts), others
 
 
 def _text_of(part: ContentPart) -> str | None:

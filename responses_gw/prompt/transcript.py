@@ -4,36 +4,44 @@ Theory of operation. A :class:`Transcript` takes items one by one and keeps the 
 messages. What one turn of the model said (reasoning, text, calls) comes as several items but is one
 assistant message, so those gather in a draft; whatever comes next (a user's message, a tool's
 output) finishes it. System and developer texts are collected apart, wherever they stand: a chat has
-one leading system message.
+one leading system message, unless the model's profile says otherwise.
 
-The law of the prefix: taking more items never changes the bytes of the messages finished before. A
-model server's prefix cache, and our cache of rendered histories, rest on it.
-:meth:`Transcript.snapshot` is the value that is cached: message bytes in one piece per turn, never
-decoded again.
+A turn begins with a user's message. The messages of the turn that runs are kept in two forms, with
+the model's reasoning and without: while it works with tools it needs its thoughts, later turns are
+shown without them (``reasoning_replay``). When the next turn begins, the turn settles.
+
+The law of the prefix: taking more items never changes the bytes of settled turns, nor of finished
+messages of the turn that runs. A model server's prefix cache, and our cache of rendered histories,
+rest on it. :meth:`Transcript.snapshot` is the value that is cached: message bytes in one piece per
+turn, never decoded again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from ..api.content import ReasoningText
+from ..api.errors import ApiError
 from ..api.items import (
-    FunctionCall,
-    FunctionCallOutput,
+    AdditionalTools,
     InputItem,
-    ItemReference,
     Message,
     ReasoningItem,
-    UnknownItem,
+    ToolSearchOutput,
 )
+from ..api.tools import CallTarget
 from .arguments import sane_arguments
-from .dialect import Dialect
-from .parts import chat_content, plain_text
+from .calls import CALLS, OUTPUTS, Call, call_of, output_of
+from .parts import ChatPart, chat_content, plain_text, split_images
+from .profile import ModelProfile
+from .toolset import chat_name
 
-__all__ = ["Snapshot", "Transcript"]
+__all__ = ["Snapshot", "Transcript", "Unseal"]
+
+Unseal = Callable[[str], str | None]
+"""The reasoning inside an ``encrypted_content``; None for one that is not ours."""
 
 
 class ChatFunction(Struct, frozen=True):
@@ -72,53 +80,114 @@ class Draft(Struct):
         return Draft(list(self.reasoning), list(self.texts), list(self.calls), list(self.cut))
 
 
+class Rendered(Struct, frozen=True):
+    """A finished message of the turn that runs; ``later`` is its form once the turn has settled."""
+
+    now: bytes
+    later: bytes
+
+
 class Snapshot(Struct, frozen=True):
-    """A rendered history: ``turns`` are runs of messages without the brackets of their array.
+    """A rendered history. ``settled`` are turns, each a run of messages without the brackets of
+    their array; ``tools`` what can be called beside the request's own; ``unanswered`` the ids of
+    calls without an output.
 
     Nobody changes the draft of a snapshot.
     """
 
+    profile: ModelProfile
     system: tuple[str, ...] = ()
-    turns: tuple[bytes, ...] = ()
+    settled: tuple[bytes, ...] = ()
+    current: tuple[Rendered, ...] = ()
+    images: tuple[ChatPart, ...] = ()
     draft: Draft = msgspec.field(default_factory=Draft)
+    tools: tuple[Raw, ...] = ()
+    unanswered: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
         """Bytes, near enough for a bound on a cache."""
-        return sum(map(len, self.turns)) + sum(map(len, self.system)) + self.draft.size + 500
+        current = sum(len(message.now) + len(message.later) for message in self.current)
+        settled = sum(map(len, self.settled)) + sum(len(bytes(tool)) for tool in self.tools)
+        images = sum(len(str(part)) for part in self.images)
+        return settled + current + images + sum(map(len, self.system)) + self.draft.size + 500
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Transcript:
-    """Takes items, gives messages. Starts empty or where a snapshot ended."""
+def _nothing_is_sealed(sealed: str) -> None:
+    return None
 
-    def __init__(self, dialect: Dialect, start: Snapshot | None = None) -> None:
-        start = start or Snapshot()
-        self._dialect = dialect
+
+class Transcript:
+    """Takes items, gives messages. Starts empty or where a snapshot ended.
+
+    ``name_of`` gives the function's name of a called tool.
+    """
+
+    def __init__(
+        self,
+        profile: ModelProfile,
+        start: Snapshot | None = None,
+        *,
+        name_of: Callable[[CallTarget], str] = chat_name,
+        unseal: Unseal = _nothing_is_sealed,
+    ) -> None:
+        start = start or Snapshot(profile)
+        self._profile = profile
+        self._name_of = name_of
+        self._unseal = unseal
         self._system = list(start.system)
-        self._turns = start.turns
+        self._settled = list(start.settled)
+        self._current = list(start.current)
+        self._images = list(start.images)
         self._draft = start.draft.copy()
-        self._messages: list[bytes] = []
+        self._tools = list(start.tools)
+        self._unanswered = set(start.unanswered)
+        self._pending = frozenset(start.unanswered)
+        self._known_calls: set[str] = set(start.unanswered)
 
     def add(self, items: Iterable[InputItem]) -> None:
+        """Take what came next.
+
+        Raises :class:`ApiError` (400) for an output that answers nothing.
+        """
         for item in items:
             self._add(item)
 
-    def snapshot(self) -> Snapshot:
-        turns = self._turns
-        if self._messages:
-            turns = (*turns, b",".join(self._messages))
-        return Snapshot(tuple(self._system), turns, self._draft.copy())
+    def check_answered(self) -> None:
+        """Raises :class:`ApiError` (400) if a call of the snapshot still has no output."""
+        for call_id in sorted(self._pending & self._unanswered):
+            raise ApiError(f"No tool output found for function call {call_id}.", param="input")
 
-    def messages(self, instructions: str | None = None) -> bytes:
-        """The ``messages`` of a chat request: a JSON array."""
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            profile=self._profile,
+            system=tuple(self._system),
+            settled=tuple(self._settled),
+            current=tuple(self._current),
+            images=tuple(self._images),
+            draft=self._draft.copy(),
+            tools=tuple(self._tools),
+            unanswered=frozenset(self._unanswered),
+        )
+
+    @property
+    def turns(self) -> int:
+        """How many turns have settled: the most that :meth:`messages` can leave out."""
+        return len(self._settled)
+
+    def messages(self, instructions: str | None = None, *, skip_turns: int = 0) -> bytes:
+        """The ``messages`` of a chat request: a JSON array, without the first ``skip_turns``."""
         system = [text for text in (instructions, *self._system) if text]
         runs = [_role("system", "\n\n".join(system))] if system else []
-        runs += [*self._turns, *self._messages]
+        runs += self._settled[skip_turns:]
+        runs += [message.now for message in self._current]
+        if self._images:
+            runs.append(_role("user", self._images))
         if not self._draft.is_empty:
-            runs.append(self._finished_draft())
+            runs.append(self._finished_draft(with_reasoning=self._shows_reasoning))
         return b"[%b]" % b",".join(runs)
 
     # --- one method for each kind of item ------------------------------------------------------
@@ -129,60 +198,127 @@ class Transcript:
                 self._message(item)
             case ReasoningItem():
                 self._reasoning(item)
-            case FunctionCall():
-                self._function_call(item)
-            case FunctionCallOutput():
-                self._function_call_output(item)
-            case ItemReference() | UnknownItem():
-                pass  # references are resolved before; the unknown is not for the model
+            case AdditionalTools():
+                self._tools += item.tools
+            case _ if isinstance(item, CALLS):
+                self._call(call_of(item))
+            case _ if isinstance(item, OUTPUTS):
+                if isinstance(item, ToolSearchOutput):
+                    self._tools += item.tools
+                self._output(*output_of(item))
 
     def _message(self, item: Message) -> None:
-        if item.role == "assistant":
-            if text := plain_text(item.content, ""):
-                self._draft.texts.append(text)
-        elif item.role == "user":
-            self._finish_draft()
-            self._messages.append(_role("user", chat_content(item.content)))
-        elif text := plain_text(item.content, "\n"):
+        match item.role:
+            case "assistant":
+                self._finish_outputs()
+                if text := plain_text(item.content, ""):
+                    self._draft.texts.append(text)
+            case "user":
+                self._begin_turn()
+                self._put(_role("user", chat_content(item.content)))
+            case _:
+                self._system_text(plain_text(item.content, "\n"))
+
+    def _system_text(self, text: str) -> None:
+        late = self._profile.late_system
+        began = bool(self._settled or self._current or not self._draft.is_empty)
+        if not text:
+            return
+        if late == "fold" or not began:
             self._system.append(text)
+        else:
+            self._finish_draft()
+            self._finish_outputs()
+            self._put(_role(late, text))
 
     def _reasoning(self, item: ReasoningItem) -> None:
-        parts = item.content or [ReasoningText(part.text) for part in item.summary or ()]
-        if text := "".join(part.text for part in parts):
+        self._finish_outputs()
+        parts = item.content or []
+        text = "".join(part.text for part in parts)
+        if not text and item.encrypted_content:
+            text = self._unseal(item.encrypted_content) or ""
+        if not text:
+            text = "".join(part.text for part in item.summary or ())
+        if text:
             self._draft.reasoning.append(text)
 
-    def _function_call(self, item: FunctionCall) -> None:
-        function = ChatFunction(item.name, sane_arguments(item.arguments))
-        whole = item.status != "incomplete"
-        calls = self._draft.calls if whole else self._draft.cut
-        calls.append(ChatToolCall(item.call_id, function))
+    def _call(self, call: Call | None) -> None:
+        if call is None:
+            return
+        self._finish_outputs()
+        function = ChatFunction(self._name_of(call.target), sane_arguments(call.arguments))
+        calls = self._draft.cut if call.is_cut else self._draft.calls
+        calls.append(ChatToolCall(call.id, function))
+        self._known_calls.add(call.id)
+        if not call.is_cut:
+            self._unanswered.add(call.id)
 
-    def _function_call_output(self, item: FunctionCallOutput) -> None:
-        self._draft.calls += [call for call in self._draft.cut if call.id == item.call_id]
+    def _output(self, call_id: str | None, content: str | list[ChatPart]) -> None:
+        if call_id is None:  # a server's own search: nobody called
+            return
+        if call_id not in self._known_calls:
+            raise ApiError(
+                f"No tool call found for function call output with call_id {call_id}.",
+                param="input",
+            )
+        self._unanswered.discard(call_id)
+        self._draft.calls += [call for call in self._draft.cut if call.id == call_id]
         self._finish_draft()
-        message = {
-            "role": "tool",
-            "tool_call_id": item.call_id,
-            "content": chat_content(item.output),
-        }
-        self._messages.append(_encode(message))
+        if self._profile.tool_images == "user":
+            content, images = split_images(content)
+            self._images += images
+        if self._profile.tool_results == "user":
+            self._put(_role("user", _as_user_text(call_id, content)))
+        else:
+            self._put(_encode({"role": "tool", "tool_call_id": call_id, "content": content}))
 
-    # --- the draft -----------------------------------------------------------------------------
+    # --- turns and drafts ----------------------------------------------------------------------
+
+    @property
+    def _shows_reasoning(self) -> bool:
+        return self._profile.reasoning_replay != "none"
+
+    def _put(self, message: bytes, later: bytes | None = None) -> None:
+        self._current.append(Rendered(message, message if later is None else later))
+
+    def _begin_turn(self) -> None:
+        self._finish_draft()
+        self._finish_outputs()
+        if self._current:
+            self._settled.append(b",".join(message.later for message in self._current))
+            self._current.clear()
+
+    def _finish_outputs(self) -> None:
+        """The pictures of tool outputs follow them in a message of the user's."""
+        if self._images:
+            self._put(_role("user", self._images))
+            self._images = []
 
     def _finish_draft(self) -> None:
         if not self._draft.is_empty:
-            self._messages.append(self._finished_draft())
+            replay = self._profile.reasoning_replay
+            later = self._finished_draft(with_reasoning=replay == "all")
+            now = self._finished_draft(with_reasoning=True) if replay == "current_turn" else later
+            self._put(now, later)
         self._draft = Draft()
 
-    def _finished_draft(self) -> bytes:
+    def _finished_draft(self, *, with_reasoning: bool) -> bytes:
         draft = self._draft
         message: dict[str, object] = {"role": "assistant"}
         message["content"] = "\n".join(draft.texts) if draft.texts else None
-        if draft.reasoning and self._dialect == "vllm":
-            message["reasoning"] = "\n".join(draft.reasoning)
+        if with_reasoning and draft.reasoning and self._profile.dialect == "vllm":
+            message[self._profile.reasoning_field] = "\n".join(draft.reasoning)
         if draft.calls:
             message["tool_calls"] = draft.calls
         return _encode(message)
+
+
+def _as_user_text(call_id: str, content: str | list[ChatPart]) -> str | list[ChatPart]:
+    """For models whose templates know no tool messages."""
+    head = f"Result of the call {call_id}:\n"
+    if isinstance(content, str):
+        return head + content
+    return [{"type": "text", "text": head}, *content]
 
 
 def _role(role: str, content: object) -> bytes:

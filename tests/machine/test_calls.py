@@ -26,7 +26,7 @@ def piece(
 def calls(*fragments: Fragment) -> list[tuple[str, str, str]]:
     emitter = Emitter(id="resp_1", created_at=1, settings=b'{"model":"m"}')
     emitter.create()
-    assembler = CallAssembler(emitter)
+    assembler = CallAssembler(emitter, {})
     for fragment in fragments:
         assembler.feed(msgspec.convert(fragment, ToolCallFragment))
     assembler.finish(cut=False)

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from responses_gw.api.echo import response_settings
 from responses_gw.api.errors import server_error
 from responses_gw.api.validate import decode_create_response
-from responses_gw.machine.emitter import Emitter, ReasoningDialect
+from responses_gw.machine.emitter import Emitter
 from responses_gw.machine.framing import DONE, sse_bytes
 from responses_gw.machine.reader import ChatReader, EndKind
+from responses_gw.machine.style import EventStyle, ReasoningDialect
 
 from ..grammar import check, check_sdk, parse_sse
 
@@ -43,7 +44,7 @@ class Run:
 
 def run(reads: list[bytes], dialect: ReasoningDialect = "openai") -> Run:
     """Play ``reads`` through the machine and hold what it sends against the grammar."""
-    emitter = Emitter(id="resp_1", created_at=1, settings=SETTINGS, dialect=dialect)
+    emitter = Emitter(id="resp_1", created_at=1, settings=SETTINGS, style=EventStyle(dialect))
     emitter.create()
     sent = [sse_bytes(emitter.take())]
     reader = ChatReader(emitter)

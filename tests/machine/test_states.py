@@ -8,6 +8,7 @@ import pytest
 
 from responses_gw.machine.emitter import _STEPS, Emitter
 from responses_gw.machine.states import (
+    CALLS,
     ITEM_OF,
     ITEM_TABLE,
     RESPONSE_TABLE,
@@ -39,9 +40,9 @@ def test_nothing_follows_an_end() -> None:
 @pytest.mark.parametrize(("now", "then"), ITEM_TABLE)
 def test_a_move_closes_what_was_open_before_it_opens(now: Open, then: Open) -> None:
     steps = ITEM_TABLE[now, then]
-    closing = [step.name.startswith("CLOSE") for step in steps]
+    closing = [step.name.startswith(("CLOSE", "EMIT")) for step in steps]
     assert closing == sorted(closing, reverse=True), f"{now} → {then}: {steps}"
-    same_item = ITEM_OF.get(now) is ITEM_OF.get(then) and now is not Open.ARGUMENTS
+    same_item = ITEM_OF.get(now) is ITEM_OF.get(then) and now not in CALLS
     items_closed = {step for step in steps if step.name in _ITEM_CLOSES}
     items_opened = {step for step in steps if step.name in _ITEM_OPENS}
     if now is Open.NOTHING or same_item:
@@ -54,8 +55,20 @@ def test_a_move_closes_what_was_open_before_it_opens(now: Open, then: Open) -> N
         assert len(items_opened) == 1
 
 
-_ITEM_CLOSES = {"CLOSE_REASONING", "CLOSE_MESSAGE", "CLOSE_CALL"}
-_ITEM_OPENS = {"OPEN_REASONING", "OPEN_MESSAGE", "OPEN_CALL"}
+_ITEM_CLOSES = {
+    "CLOSE_REASONING",
+    "CLOSE_MESSAGE",
+    "CLOSE_CALL",
+    "CLOSE_CUSTOM_CALL",
+    "EMIT_ACTION",
+}
+_ITEM_OPENS = {
+    "OPEN_REASONING",
+    "OPEN_MESSAGE",
+    "OPEN_CALL",
+    "OPEN_CUSTOM_CALL",
+    "COLLECT_ACTION",
+}
 
 
 def emitter() -> Emitter:

@@ -9,17 +9,25 @@ import pytest
 
 from responses_gw.api.validate import decode_create_response
 from responses_gw.prompt.chat_request import chat_request
+from responses_gw.prompt.dialect import Dialect
+from responses_gw.prompt.profile import ModelProfile
+from responses_gw.prompt.toolset import Toolset
 
 Json = dict[str, Any]
 F = {"type": "function", "name": "f", "description": "d", "parameters": {"z": 1, "a": [1.0]}}
 G = {"type": "function", "name": "g", "parameters": None, "strict": True}
 
 
+def chat(body: bytes, messages: bytes, dialect: Dialect = "vllm") -> bytes:
+    request = decode_create_response(body)
+    toolset = Toolset(request.tools, (), can_constrain=dialect == "vllm")
+    tools = toolset.chat_tools(request.tool_choice, request.body.parallel_tool_calls)
+    return chat_request(request, messages, tools, ModelProfile(dialect))
+
+
 def sent(dialect: str = "vllm", **fields: object) -> Json:
     body = json.dumps({"model": "m", "input": "hi", **fields}).encode()
-    data = chat_request(
-        decode_create_response(body), b'[{"m":1}]', "vllm" if dialect == "vllm" else "openai"
-    )
+    data = chat(body, b'[{"m":1}]', "vllm" if dialect == "vllm" else "openai")
     assert data.startswith(b'{"model":"m","messages":[{"m":1}],')
     found: Json = json.loads(data)
     return found
@@ -134,5 +142,4 @@ def test_a_schema_keeps_its_bytes() -> None:
     schema = '{"b": 1.50, "a":  {"$ref":"#/x"}, "\\u00e9": []}'
     tool = '{"type":"function","name":"f","parameters":' + schema + "}"
     body = '{"model":"m","input":"q","tools":[' + tool + "]}"
-    request = decode_create_response(body.encode())
-    assert schema.encode() in chat_request(request, b"[]", "vllm")
+    assert schema.encode() in chat(body.encode(), b"[]")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from responses_gw.api.errors import ApiError
+from responses_gw.api.items import InputItem
 from responses_gw.api.stored import record_of
 from responses_gw.api.validate import decode_create_response, decode_input_item
+from responses_gw.prompt.profile import ModelProfile
 from responses_gw.prompt.transcript import Transcript
 
 Json = dict[str, object]
@@ -55,7 +58,7 @@ def tool_call(call_id: str, arguments: str = "{}") -> Json:
 
 
 def messages(*items: Json, instructions: str | None = None, dialect: str = "vllm") -> list[Json]:
-    transcript = Transcript("vllm" if dialect == "vllm" else "openai")
+    transcript = Transcript(ModelProfile("vllm" if dialect == "vllm" else "openai"))
     transcript.add(decode_input_item(json.dumps(item).encode(), "input") for item in items)
     found: list[Json] = json.loads(transcript.messages(instructions))
     return found
@@ -217,50 +220,72 @@ def test_what_cannot_be_shown_to_the_model_is_an_error(part: Json) -> None:
 
 
 texts = st.text(min_size=1, max_size=8)
-items = st.one_of(
-    st.builds(user, texts),
-    st.builds(said, texts),
-    st.builds(thought, texts),
-    st.builds(called, texts, st.sampled_from(["{}", '{"a": 1}', "{", ""])),
-    st.builds(answered, texts, texts | st.just([{"type": "input_text", "text": "x"}])),
-    st.just({"type": "hologram"}),
+arguments = st.sampled_from(["{}", '{"a": 1}', "{", ""])
+outputs = texts | st.just([{"type": "input_text", "text": "x"}])
+
+
+@st.composite
+def exchanges(draw: st.DrawFn) -> list[Json]:
+    """Calls and their outputs, calls first."""
+    ids = [f"call_{draw(st.uuids())}" for _ in range(draw(st.integers(1, 3)))]
+    calls = [called(id, draw(arguments)) for id in ids]
+    return [*calls, *(answered(id, draw(outputs)) for id in ids)]
+
+
+pieces = st.one_of(
+    st.builds(user, texts).map(lambda item: [item]),
+    st.builds(said, texts).map(lambda item: [item]),
+    st.builds(thought, texts).map(lambda item: [item]),
+    exchanges(),
+    st.just([{"type": "hologram"}]),
 )
+histories = st.lists(pieces, max_size=8).map(lambda found: [item for p in found for item in p])
 
 
-@given(history=st.lists(items, max_size=12), news=st.lists(items, max_size=6))
-def test_the_law_of_the_prefix(history: list[Json], news: list[Json]) -> None:
-    """What was sent before is sent again, byte for byte, up to the message that was still open."""
-    decoded = [decode_input_item(json.dumps(item).encode(), "input") for item in history]
-    transcript = Transcript("vllm")
-    transcript.add(decoded)
+def decoded_items(items: list[Json]) -> list[InputItem]:
+    return [decode_input_item(json.dumps(item).encode(), "input") for item in items]
+
+
+@given(history=histories, news=histories, replay=st.sampled_from(["current_turn", "all", "none"]))
+def test_the_law_of_the_prefix(
+    history: list[Json], news: list[Json], replay: Literal["current_turn", "all", "none"]
+) -> None:
+    """What was sent before is sent again, byte for byte: the settled turns always; the turn that
+    ran too, unless a new one begins and its thoughts are left out."""
+    profile = ModelProfile(reasoning_replay=replay)
+    transcript = Transcript(profile)
+    transcript.add(decoded_items(history))
     closed = transcript.snapshot()
     before = transcript.messages("be nice")
-    resumed = Transcript("vllm", closed)
-    resumed.add(decode_input_item(json.dumps(item).encode(), "input") for item in news)
+    resumed = Transcript(profile, closed)
+    resumed.add(decoded_items(news))
     after = resumed.messages("be nice")
-    finished = b",".join(closed.turns)
-    assert finished in before
-    assert finished in after
-    if closed.draft.is_empty or (news and news[0].get("role") == "user"):
+    settled = b'[{"role":"system","content":"be nice"}' + b"".join(
+        b",%b" % turn for turn in closed.settled
+    )
+    assert before.startswith(settled)
+    assert after.startswith(settled)
+    begins = any(item.get("role") == "user" for item in news)
+    if closed.draft.is_empty and (replay != "current_turn" or not begins):
         assert after.startswith(before[:-1])
 
 
-@given(history=st.lists(items, max_size=12), cut=st.integers(0, 12))
+@given(history=histories, cut=st.integers(0, 12))
 def test_resuming_from_a_snapshot_changes_nothing(history: list[Json], cut: int) -> None:
-    decoded = [decode_input_item(json.dumps(item).encode(), "input") for item in history]
-    whole = Transcript("vllm")
+    decoded = decoded_items(history)
+    whole = Transcript(ModelProfile())
     whole.add(decoded)
-    first = Transcript("vllm")
+    first = Transcript(ModelProfile())
     first.add(decoded[:cut])
-    second = Transcript("vllm", first.snapshot())
+    second = Transcript(ModelProfile(), first.snapshot())
     second.add(decoded[cut:])
     assert second.messages("i") == whole.messages("i")
 
 
-@given(history=st.lists(items, min_size=1, max_size=12))
+@given(history=histories.filter(bool))
 def test_stored_items_render_like_the_ones_that_came(history: list[Json]) -> None:
     request = decode_create_response(json.dumps({"model": "m", "input": history}).encode())
-    fresh, reread = Transcript("vllm"), Transcript("vllm")
+    fresh, reread = Transcript(ModelProfile()), Transcript(ModelProfile())
     fresh.add(request.items)
     records = [record_of(i, raw) for i, raw in zip(request.items, request.raw_items, strict=True)]
     reread.add(decode_input_item(record.body, "input") for record in records)

@@ -1,0 +1,25 @@
+"""How one client wants its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+__all__ = ["EventStyle", "ReasoningDialect"]
+
+ReasoningDialect = Literal["openai", "open_responses"]
+
+
+class EventStyle(Struct, frozen=True):
+    """``dialect`` picks the names of the raw reasoning events (SURFACE §10), ``summary`` adds the
+    reasoning as a summary, ``seal`` makes its ``encrypted_content``, ``logprobs`` passes log
+    probabilities on, ``obfuscation`` pads deltas.
+    """
+
+    dialect: ReasoningDialect = "openai"
+    summary: bool = False
+    seal: Callable[[str], str] | None = None
+    logprobs: bool = False
+    obfuscation: bool = False

@@ -1,0 +1,229 @@
+"""The tools of a request, as chat functions, and back from a function's name to the tool.
+
+Theory of operation. A chat model knows only functions with flat names. So a namespaced tool gets
+the name ``namespace__name``; a custom tool becomes a function with one string; a client's built-in
+tool (a shell, a patch) becomes a function whose arguments are its action. ``Toolset.targets`` maps
+every name back, and ``chat_name`` gives the name under which a call of the history is shown.
+
+A name is kept short (64 characters) and one of a kind: a tool whose plain name is too long or taken
+gets the first letters of it and a hash of what it stands for. Tools at the top level come first, so
+theirs are never changed.
+
+Tools come from the request, from ``additional_tools`` in the input, and from what a search has
+found (``tool_search_output``). A tool with ``defer_loading`` is not shown before it was found,
+unless the search would be ours to make.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+
+from ..api.errors import ApiError
+from ..api.tools import (
+    AllowedTools,
+    ApplyPatchTool,
+    CallKind,
+    CallTarget,
+    ComputerTool,
+    ComputerUsePreviewTool,
+    CustomTool,
+    FunctionTool,
+    HostedToolChoice,
+    LocalShellTool,
+    NamedTool,
+    NamespaceTool,
+    ShellTool,
+    Tool,
+    ToolChoice,
+    ToolSearchTool,
+)
+from ..api.validate import decode_tool
+from . import functions
+
+__all__ = ["ChatTools", "Toolset", "chat_name"]
+
+MAX_NAME_CHARACTERS = 64
+HASH_CHARACTERS = 8
+SEPARATOR = "__"
+
+
+class Offer(Struct, frozen=True):
+    """One callable tool: what it stands for and the function that the model is shown."""
+
+    target: CallTarget
+    tool: Tool
+
+
+class ChatTools(Struct, frozen=True):
+    """The part of a chat request that is about tools, and what the names in it stand for.
+
+    ``is_strict``: every function's arguments are held to its schema.
+    """
+
+    fields: dict[str, object]
+    targets: Mapping[str, CallTarget]
+    is_strict: bool
+
+
+class Toolset:
+    """``declared`` are the request's own tools, ``found`` those of its input and its history."""
+
+    def __init__(
+        self, declared: Iterable[Tool], found: Iterable[Tool], *, can_constrain: bool
+    ) -> None:
+        self._can_constrain = can_constrain
+        found = list(found)
+        tools = [*declared, *found]
+        searches = any(
+            isinstance(tool, ToolSearchTool) and tool.execution == "client" for tool in tools
+        )
+        known = set(map(id, found)) if searches else set(map(id, tools))
+        offers = [offer for tool in tools for offer in _offers(tool, id(tool) in known)]
+        offers.sort(key=lambda offer: offer.target.namespace is not None)
+        self._offers: dict[str, Offer] = {}
+        self._names: dict[CallTarget, str] = {}
+        for offer in offers:
+            if offer.target not in self._names:
+                name = chat_name(offer.target)
+                if name in self._offers:
+                    name = _hashed(name, offer.target)
+                self._offers[name] = offer
+                self._names[offer.target] = name
+        self._has_hosted = any(not any(True for _ in _offers(tool, True)) for tool in tools)
+        self._is_empty = not tools
+
+    def name_of(self, target: CallTarget) -> str:
+        """The function's name, also of a tool that is not offered any more."""
+        return self._names.get(target) or chat_name(target)
+
+    def chat_tools(self, choice: ToolChoice, parallel: bool | None) -> ChatTools:
+        """The tools to send. Raises :class:`ApiError` (400) if the choice names none of them."""
+        offered, mode = self._chosen(choice)
+        if not offered:
+            return ChatTools({}, {}, is_strict=True)
+        shown = [self._function(name, offer) for name, offer in offered.items()]
+        fields: dict[str, object] = {
+            "tools": [{"type": "function", "function": function} for function in shown],
+            "tool_choice": mode,
+        }
+        if parallel is not None:
+            fields["parallel_tool_calls"] = parallel
+        strict = all(function.get("strict") is True for function in shown)
+        targets = {name: offer.target for name, offer in offered.items()}
+        return ChatTools(fields, targets, strict)
+
+    def _chosen(self, choice: ToolChoice) -> tuple[dict[str, Offer], object]:
+        match choice:
+            case NamedTool():
+                return self._offers, self._named(choice)
+            case AllowedTools():
+                return self._allowed(choice), choice.mode
+            case HostedToolChoice():
+                return self._offers, self._built_in(choice)
+            case "required" if self._is_empty:
+                raise _needs_tools(choice)
+            case _:
+                return self._offers, choice
+
+    def _named(self, choice: NamedTool) -> object:
+        kind: CallKind = choice.type
+        for name, offer in self._offers.items():
+            target = offer.target
+            if (target.kind, target.name) == (kind, choice.name) and (
+                choice.namespace in (None, target.namespace)
+            ):
+                return {"type": "function", "function": {"name": name}}
+        if self._is_empty:
+            raise _needs_tools(choice.name)
+        raise ApiError(
+            f"Tool choice '{choice.name}' not found in 'tools' parameter.", param="tool_choice"
+        )
+
+    def _built_in(self, choice: HostedToolChoice) -> object:
+        """A tool that is named by its type. Nobody can be made to call what is not offered."""
+        for name, offer in self._offers.items():
+            if offer.target.kind == choice.type:
+                return {"type": "function", "function": {"name": name}}
+        return "auto"
+
+    def _allowed(self, choice: AllowedTools) -> dict[str, Offer]:
+        """A hard constraint: what is not allowed is not shown (SURFACE §6.2)."""
+        allowed = {(tool.type, tool.name, tool.namespace) for tool in choice.tools}
+        found: dict[str, Offer] = {}
+        for name, offer in self._offers.items():
+            target = offer.target
+            named = target.name if target.kind in ("function", "custom") else None
+            wanted = {
+                (target.kind, named, target.namespace),
+                (target.kind, named, None),
+                ("namespace", target.namespace, None),
+            }
+            if wanted & allowed:
+                found[name] = offer
+        if choice.mode == "required" and not found and not self._has_hosted:
+            if self._is_empty:
+                raise _needs_tools("allowed_tools")
+            raise ApiError(
+                "Tool choice 'allowed_tools' with mode 'required' must name a tool of the 'tools' "
+                "parameter.",
+                param="tool_choice.tools",
+            )
+        return found
+
+    def _function(self, name: str, offer: Offer) -> dict[str, object]:
+        return {"name": name, **functions.function_of(offer.tool, self._can_constrain)}
+
+
+def chat_name(target: CallTarget) -> str:
+    """The plain name of a tool's function."""
+    if target.namespace is None:
+        return target.name
+    name = f"{target.namespace}{SEPARATOR}{target.name}"
+    return name if len(name) <= MAX_NAME_CHARACTERS else _hashed(name, target)
+
+
+def _hashed(name: str, target: CallTarget) -> str:
+    meant = "\0".join((target.kind, target.namespace or "", target.name))
+    digest = hashlib.sha256(meant.encode()).hexdigest()[:HASH_CHARACTERS]
+    return f"{name[: MAX_NAME_CHARACTERS - HASH_CHARACTERS - 1]}_{digest}"
+
+
+def _offers(tool: Tool, is_known: bool) -> Iterator[Offer]:
+    """What a tool lets the model call: nothing, when a server would have to run it."""
+    match tool:
+        case FunctionTool() | CustomTool():
+            yield from _single(tool, None, is_known)
+        case NamespaceTool():
+            for number, raw in enumerate(tool.tools):
+                inner = decode_tool(raw, f"tools[{number}]")
+                if isinstance(inner, FunctionTool | CustomTool):
+                    yield from _single(inner, tool.name, is_known)
+        case ToolSearchTool(execution="client"):
+            yield Offer(CallTarget("tool_search", "tool_search"), tool)
+        case LocalShellTool():
+            yield Offer(CallTarget("local_shell", "local_shell"), tool)
+        case ShellTool() if tool.is_local:
+            yield Offer(CallTarget("shell", "shell"), tool)
+        case ApplyPatchTool():
+            yield Offer(CallTarget("apply_patch", "apply_patch"), tool)
+        case ComputerTool():
+            yield Offer(CallTarget("computer", "computer"), tool)
+        case ComputerUsePreviewTool():
+            yield Offer(CallTarget("computer_use_preview", "computer"), tool)
+
+
+def _single(
+    tool: FunctionTool | CustomTool, namespace: str | None, is_known: bool
+) -> Iterator[Offer]:
+    if is_known or tool.defer_loading is not True:
+        kind: CallKind = "function" if isinstance(tool, FunctionTool) else "custom"
+        yield Offer(CallTarget(kind, tool.name, namespace), tool)
+
+
+def _needs_tools(choice: str) -> ApiError:
+    return ApiError(
+        f"Tool choice '{choice}' must be specified with 'tools' parameter.", param="tool_choice"
+    )
