@@ -14,8 +14,6 @@ from .content import SummaryText
 from .items.output import OutputItem, OutputTextPart, ReasoningTextPart, RefusalPart
 
 __all__ = [
-    "ApplyPatchDiffDelta",
-    "ApplyPatchDiffDone",
     "CallDeltaEvent",
     "ContentPartAdded",
     "ContentPartDone",
@@ -301,17 +299,3 @@ class ShellCommandDelta(Event, kw_only=True, tag="response.shell_call_command.de
 
 class ShellCommandDone(ShellCommandEvent, tag="response.shell_call_command.done", gc=False):
     pass
-
-
-class ApplyPatchDiffDelta(
-    CallDeltaEvent, tag="response.apply_patch_call_operation_diff.delta", gc=False
-):
-    pass
-
-
-class ApplyPatchDiffDone(
-    Event, kw_only=True, tag="response.apply_patch_call_operation_diff.done", gc=False
-):
-    item_id: str
-    output_index: int
-    diff: str

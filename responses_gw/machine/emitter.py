@@ -23,10 +23,8 @@ from ..api import events as ev
 from ..api.content import SummaryText
 from ..api.errors import ApiError
 from ..api.ids import IdPrefix, new_id
-from ..api.items.client_tools import DeleteFile
 from ..api.items.conversation import ItemStatus
 from ..api.items.output import (
-    OutputApplyPatchCall,
     OutputCustomToolCall,
     OutputFunctionCall,
     OutputMessage,
@@ -46,7 +44,7 @@ from ..api.response import (
     join_response,
 )
 from ..api.tools import CallKind, CallTarget
-from .actions import ActionItem, action_item, blank
+from .actions import action_item, blank
 from .states import (
     ITEM_TABLE,
     RESPONSE_TABLE,
@@ -310,7 +308,11 @@ class Emitter(EventWriter):
     # --- steps: a call that becomes an item of its own type -------------------------------------
 
     def _emit_action(self, status: ItemStatus) -> None:
-        """All events of the item at once. What no client could run is shown as it was written."""
+        """All events of the item at once. What no client could run is shown as it was written.
+
+        The events of a patch's diff are left out: the SDKs do not know them, and openai-node's
+        stream ends over an event that it does not know (CLIENTS §2).
+        """
         arguments = self._join()
         kind = self._target.kind
         id = new_id(_PREFIXES[kind])
@@ -325,25 +327,10 @@ class Emitter(EventWriter):
             self._close_call(status)
             return
         self._item_added(blank(item))
-        self._inside(item)
+        if isinstance(item, OutputShellCall):
+            for index, command in enumerate(item.action.commands):
+                self._shell_command(index, command)
         self._item_done(item)
-
-    def _inside(self, item: ActionItem) -> None:
-        """The events between the item's two (ORDERING §2.13)."""
-        match item:
-            case OutputShellCall():
-                for index, command in enumerate(item.action.commands):
-                    self._shell_command(index, command)
-            case OutputApplyPatchCall(operation=operation) if not isinstance(operation, DeleteFile):
-                self._call_delta(ev.ApplyPatchDiffDelta, operation.diff)
-                self._events.append(
-                    ev.ApplyPatchDiffDone(
-                        sequence_number=self._next(),
-                        item_id=self._item_id,
-                        output_index=len(self.records),
-                        diff=operation.diff,
-                    )
-                )
 
     # --- steps: parts --------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import re
 __all__ = ["InputReader"]
 
 _HEAD = re.compile(r'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*"')
-_PARTIAL_HEAD = re.compile(r'\s*(?:\{\s*(?:"(?:[^"\\]|\\.)*(?:\\?|"\s*:?\s*))?)?')
+_PARTIAL_HEAD = re.compile(r'\s*(?:\{\s*(?:\}\s*|"(?:[^"\\]|\\.)*(?:\\?|"\s*:?\s*))?)?')
 _STOP = re.compile(r'["\\]')
 _ESCAPES = {
     '"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t",
@@ -53,7 +53,7 @@ class InputReader:
         """The arguments are over: the text that was still waiting."""
         if self._state == "head":  # "{}", or nothing that we know how to read
             rest, self._rest = self._rest, ""
-            return "" if rest.strip() in ("", "{") else rest
+            return rest if rest.strip("{} \t\r\n") else ""
         half, self._high, self._rest = self._high, "", ""
         return "\ufffd" if half else ""
 

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from responses_gw.api.echo import response_settings
 from responses_gw.api.errors import server_error
+from responses_gw.api.tools import CallTarget
 from responses_gw.api.validate import decode_create_response
 from responses_gw.machine.emitter import Emitter
 from responses_gw.machine.framing import DONE, sse_bytes
 from responses_gw.machine.reader import ChatReader, EndKind
-from responses_gw.machine.style import EventStyle, ReasoningDialect
+from responses_gw.machine.style import EventStyle
 
 from ..grammar import check, check_sdk, parse_sse
 
@@ -42,12 +43,26 @@ class Run:
         return output
 
 
-def run(reads: list[bytes], dialect: ReasoningDialect = "openai") -> Run:
+TARGETS = {
+    "custom": CallTarget("custom", "patch"),
+    "space__f": CallTarget("function", "f", "space"),
+    "space__c": CallTarget("custom", "c", "space"),
+    "tool_search": CallTarget("tool_search", "tool_search"),
+    "local_shell": CallTarget("local_shell", "local_shell"),
+    "shell": CallTarget("shell", "shell"),
+    "apply_patch": CallTarget("apply_patch", "apply_patch"),
+    "computer": CallTarget("computer", "computer"),
+    "screen": CallTarget("computer_use_preview", "computer"),
+}
+PLAIN = EventStyle()
+
+
+def run(reads: list[bytes], style: EventStyle = PLAIN) -> Run:
     """Play ``reads`` through the machine and hold what it sends against the grammar."""
-    emitter = Emitter(id="resp_1", created_at=1, settings=SETTINGS, style=EventStyle(dialect))
+    emitter = Emitter(id="resp_1", created_at=1, settings=SETTINGS, style=style)
     emitter.create()
     sent = [sse_bytes(emitter.take())]
-    reader = ChatReader(emitter)
+    reader = ChatReader(emitter, TARGETS)
     for read in reads:
         reader.feed(read)
         sent.append(sse_bytes(emitter.take()))
@@ -65,7 +80,7 @@ def run(reads: list[bytes], dialect: ReasoningDialect = "openai") -> Run:
             emitter.fail(reader.end.error, reader.end.usage)
     sent.append(sse_bytes(emitter.take()))
     events = parse_sse(b"".join(sent) + DONE)
-    response = check(events, reasoning_dialect=dialect)
+    response = check(events, reasoning_dialect=style.dialect)
     assert response == json.loads(bytes(emitter.response))
     return Run(events, response, reader.end.kind)
 
@@ -146,6 +161,35 @@ def _reasoning(output: list[Json]) -> str:
 
 # --- arbitrary streams -------------------------------------------------------------------------
 
+ARGUMENTS = [
+    "", "{", "}", '{"a":1}', '"', "x", '{"input":"', '\\n', '\\ud83d', '{"commands":["ls"]}',
+    '{"command":"ls"}', '{"type":"update_file","path":"a","diff":"+x"}', '{"actions":[]}',
+    '{"type":"delete_file","path":"a"}', '{"action":{"type":"wait"}}',
+]  # fmt: skip
+styles = st.builds(
+    EventStyle,
+    dialect=st.sampled_from(["openai", "open_responses"]),
+    summary=st.booleans(),
+    seal=st.just(None) | st.just(lambda text: f"sealed {len(text)}"),
+    logprobs=st.booleans(),
+    obfuscation=st.booleans(),
+)
+logprobs = st.fixed_dictionaries(
+    {
+        "content": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "token": st.text(max_size=2),
+                    "logprob": st.floats(-9, 0),
+                    "bytes": st.just([65]),
+                    "top_logprobs": st.just([]),
+                }
+            ),
+            max_size=2,
+        )
+        | st.none()
+    }
+)
 text_values = st.text(max_size=6) | st.sampled_from(["", " ", "\n\n", "Hello", " 😀"])
 fragments = st.fixed_dictionaries(
     {},
@@ -156,8 +200,8 @@ fragments = st.fixed_dictionaries(
         "function": st.fixed_dictionaries(
             {},
             optional={
-                "name": st.sampled_from(["f", "g"]) | st.none(),
-                "arguments": st.sampled_from(["", "{", "}", '{"a":1}', '"', "x"]) | st.none(),
+                "name": st.sampled_from(["f", "g", *TARGETS]) | st.none(),
+                "arguments": st.sampled_from(ARGUMENTS) | st.none(),
             },
         )
         | st.none(),
@@ -179,7 +223,11 @@ finishes = st.sampled_from(
 )
 choices = st.fixed_dictionaries(
     {"delta": deltas | st.none()},
-    optional={"index": st.integers(0, 1), "finish_reason": st.none() | finishes},
+    optional={
+        "index": st.integers(0, 1),
+        "finish_reason": st.none() | finishes,
+        "logprobs": st.none() | logprobs,
+    },
 )
 usages = st.fixed_dictionaries(
     {}, optional={"prompt_tokens": st.integers(0, 99), "completion_tokens": st.integers(0, 99)}
@@ -205,17 +253,17 @@ frames = st.one_of(
 @settings(max_examples=300)
 @given(
     stream=st.lists(frames, max_size=14),
-    dialect=st.sampled_from(["openai", "open_responses"]),
+    style=styles,
     seed=st.integers(),
 )
 def test_any_stream_gives_a_grammatical_response(
-    stream: list[bytes], dialect: ReasoningDialect, seed: int
+    stream: list[bytes], style: EventStyle, seed: int
 ) -> None:
     """Exactly one terminal event, the same for every cut of the bytes."""
     data = b"".join(stream)
-    whole = run([data], dialect)
-    assert shape(run(random_cuts(data, seed), dialect).events) == shape(whole.events)
-    if dialect == "openai":
+    whole = run([data], style)
+    assert shape(run(random_cuts(data, seed), style).events) == shape(whole.events)
+    if style.dialect == "openai":
         check_sdk(whole.events)
 
 
@@ -336,3 +384,116 @@ def test_usage_is_a_sum() -> None:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": 7,
     }
+
+
+def _made(name: str, arguments: str, cut: int = 3) -> Run:
+    """A response with one call, its arguments in pieces of ``cut`` characters."""
+    call = {"index": 0, "id": "c", "function": {"name": name}}
+    pieces = [arguments[at : at + cut] for at in range(0, len(arguments), cut)]
+    stream = [_frame({"tool_calls": [call]})]
+    stream += [_frame({"tool_calls": [{"index": 0, "function": {"arguments": p}}]}) for p in pieces]
+    found = run([*stream, _frame({}, "tool_calls")])
+    check_sdk(found.events)
+    return found
+
+
+@given(text=st.text(), cut=st.integers(1, 9), ascii=st.booleans())
+def test_the_input_of_a_custom_call_streams_unescaped(text: str, cut: int, ascii: bool) -> None:
+    found = _made("custom", json.dumps({"input": text}, ensure_ascii=ascii), cut)
+    (item,) = found.output
+    assert (item["type"], item["name"], item["input"]) == ("custom_tool_call", "patch", text)
+    kind = "response.custom_tool_call_input.delta"
+    deltas = [str(event["delta"]) for event in found.events if event["type"] == kind]
+    assert "".join(deltas) == text
+    assert len(deltas) <= 1 or max(map(len, deltas)) <= cut, "text was held back"
+
+
+CALLS: list[tuple[str, str, Json]] = [
+    ("space__f", '{"a":1}', {"type": "function_call", "name": "f", "namespace": "space"}),
+    ("space__c", '{"input":"x"}', {"type": "custom_tool_call", "input": "x", "namespace": "space"}),
+    ("tool_search", '{"query":"x"}', {"type": "tool_search_call", "arguments": {"query": "x"}}),
+    (
+        "local_shell",
+        '{"command":["ls","-l"],"timeout_ms":5}',
+        {
+            "type": "local_shell_call",
+            "action": {
+                "type": "exec",
+                "command": ["ls", "-l"],
+                "env": {},
+                "timeout_ms": 5,
+                "user": None,
+                "working_directory": None,
+            },
+        },
+    ),
+    (
+        "shell",
+        '{"commands":"ls | wc"}',
+        {
+            "type": "shell_call",
+            "action": {"commands": ["ls | wc"], "timeout_ms": None, "max_output_length": None},
+        },
+    ),
+    (
+        "apply_patch",
+        '{"type":"update_file","path":"a","diff":"+x"}',
+        {
+            "type": "apply_patch_call",
+            "operation": {"type": "update_file", "path": "a", "diff": "+x"},
+        },
+    ),
+    (
+        "apply_patch",
+        '{"type":"delete_file","path":"a"}',
+        {"type": "apply_patch_call", "operation": {"type": "delete_file", "path": "a"}},
+    ),
+    (
+        "computer",
+        '{"actions":[{"type":"click","button":"left","x":1,"y":2}]}',
+        {"type": "computer_call", "actions": [{"type": "click", "button": "left", "x": 1, "y": 2}]},
+    ),
+    ("screen", '{"action":{"type":"wait"}}', {"type": "computer_call", "action": {"type": "wait"}}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "expected"), CALLS)
+def test_a_call_becomes_an_item_of_its_own_type(name: str, arguments: str, expected: Json) -> None:
+    (item,) = _made(name, arguments).output
+    assert {key: item[key] for key in expected} == expected
+    assert item["status"] == "completed"
+    assert item["call_id"] == "c"
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in CALLS} - {"space__c", "space__f"}))
+def test_arguments_that_the_tool_cannot_take_are_shown_as_they_are(name: str) -> None:
+    (item,) = _made(name, '{"odd": 1').output
+    kind = TARGETS[name].name
+    assert (item["type"], item["name"], item["arguments"]) == ("function_call", kind, '{"odd": 1')
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", "*** Begin Patch\n+x", '["x"]'])
+def test_custom_input_that_is_no_json_is_the_input(arguments: str) -> None:
+    (item,) = _made("custom", arguments).output
+    assert item["input"] == ("" if arguments == "{}" else arguments)
+
+
+def test_a_summary_repeats_the_reasoning() -> None:
+    found = run([_frame({"reasoning": "hm"}), _frame({"content": "a"}, "stop")],
+                EventStyle(summary=True, seal=str.upper))  # fmt: skip
+    assert found.output[0]["summary"] == [{"type": "summary_text", "text": "hm"}]
+    assert found.output[0]["encrypted_content"] == "HM"
+    check_sdk(found.events)
+
+
+def test_log_probabilities_are_told_with_the_text_that_they_belong_to() -> None:
+    entry = {"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}
+    choice = {"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [entry]}}
+    data = b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+    stream = [_frame({"content": "\n"}), data, data, _frame({}, "stop")]
+    found = run(stream, EventStyle(logprobs=True))
+    assert found.output[0]["content"][0]["logprobs"] == [entry, entry]  # type: ignore[index]
+    deltas = [event for event in found.events if event["type"] == "response.output_text.delta"]
+    assert [event["logprobs"] for event in deltas] == [[entry], [entry]]
+    without = run(stream)
+    assert without.output[0]["content"][0]["logprobs"] == []  # type: ignore[index]
