@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import inspect
 
-from .errors import ApiError, invalid_type, invalid_value, missing_required_parameter
+from .errors import (
+    ApiError,
+    invalid_type,
+    invalid_value,
+    missing_required_parameter,
+    out_of_bounds,
+)
 
 __all__ = ["Decoder", "Json", "join_path"]
 
@@ -82,7 +88,8 @@ def _explain(text: str, data: bytes, root: type, at: str) -> ApiError:
         return invalid_type(path or "body", _one_of(match[1]), _phrase(match[2]))
     value = _value_at(whole, steps)
     if match := _BOUND.match(what):
-        return _out_of_bounds(path, match[1], match[2], match[3], value)
+        kind: Literal["integer", "decimal"] = "integer" if match[1] == "int" else "decimal"
+        return out_of_bounds(path, kind, f"{match[2]} {match[3].removesuffix('.0')}", value)
     if match := _LENGTH.match(what):
         return _wrong_length(path, match[1], match[2], int(match[3]), value)
     if what.startswith(("Invalid enum value", "Invalid value")):
@@ -140,17 +147,6 @@ def _one_of(names: str) -> str:
     if len(phrases) < 2:
         return phrases[0] if phrases else "null"
     return f"one of {', '.join(phrases[:-1])} or {phrases[-1]}"
-
-
-def _out_of_bounds(path: str, kind: str, sign: str, bound: str, value: Json) -> ApiError:
-    word = "integer" if kind == "int" else "decimal"
-    side, label = ("below", "min") if sign.startswith(">") else ("above", "max")
-    return ApiError(
-        f"Invalid '{path}': {word} {side} {label}imum value. Expected a value {sign} "
-        f"{bound.removesuffix('.0')}, but got {value} instead.",
-        code=f"{word}_{side}_{label}_value",
-        param=path,
-    )
 
 
 def _wrong_length(path: str, kind: str, sign: str, bound: int, value: Json) -> ApiError:

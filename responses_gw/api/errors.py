@@ -14,6 +14,7 @@ from msgspec import Struct
 
 __all__ = [
     "ApiError",
+    "ContextOverflow",
     "ErrorEnvelope",
     "ErrorObject",
     "ErrorType",
@@ -21,6 +22,7 @@ __all__ = [
     "invalid_value",
     "missing_required_parameter",
     "not_found",
+    "out_of_bounds",
     "previous_response_not_found",
     "server_error",
     "unavailable",
@@ -95,6 +97,20 @@ class ApiError(Exception):
         }.get(self.type, "server_error")
 
 
+class ContextOverflow(ApiError):
+    """The prompt does not fit the model; ``limit`` and ``needed`` are in tokens, when known."""
+
+    def __init__(self, limit: int | None = None, needed: int | None = None) -> None:
+        super().__init__(
+            "Your input exceeds the context window of this model. Please adjust your input and try "
+            "again.",
+            code="context_length_exceeded",
+            param="input",
+        )
+        self.limit = limit
+        self.needed = needed
+
+
 def missing_required_parameter(param: str) -> ApiError:
     return ApiError(
         f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
@@ -124,6 +140,19 @@ def invalid_value(param: str, value: object, supported: Iterable[object] = ()) -
         )
         tail = f" Supported values are: {listed}."
     return ApiError(f"Invalid value: '{shown}'.{tail}", code="invalid_value", param=param)
+
+
+def out_of_bounds(
+    param: str, kind: Literal["integer", "decimal"], bound: str, value: object
+) -> ApiError:
+    """``bound`` is what holds for good values: ">= 16", "<= 2"."""
+    side, label = ("below", "min") if bound.startswith(">") else ("above", "max")
+    return ApiError(
+        f"Invalid '{param}': {kind} {side} {label}imum value. Expected a value {bound}, but got "
+        f"{value} instead.",
+        code=f"{kind}_{side}_{label}_value",
+        param=param,
+    )
 
 
 def unsupported_parameter(param: str, why: str) -> ApiError:

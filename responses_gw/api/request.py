@@ -96,7 +96,7 @@ class RequestBody(UpstreamExtras, kw_only=True):
     tool_choice: Raw | UnsetType = UNSET
     parallel_tool_calls: bool | None = None
     max_tool_calls: Annotated[int, Meta(ge=1)] | None = None
-    max_output_tokens: Annotated[int, Meta(ge=16)] | None = None
+    max_output_tokens: Annotated[int, Meta(ge=1)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None

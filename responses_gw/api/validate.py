@@ -15,6 +15,7 @@ from .errors import (
     invalid_type,
     invalid_value,
     missing_required_parameter,
+    out_of_bounds,
     unsupported_parameter,
 )
 from .items import (
@@ -44,6 +45,7 @@ from .tools import (
 
 __all__ = ["decode_create_response", "decode_input_item", "decode_tool"]
 
+MIN_OUTPUT_TOKENS = 16
 MAX_INPUT_CHARACTERS = 10_485_760
 MAX_METADATA_PAIRS = 16
 MAX_METADATA_KEY = 64
@@ -92,6 +94,7 @@ def decode_create_response(data: bytes) -> CreateResponse:
             param="stream_options",
         )
     _check_schema(body)
+    _check_output_bound(body)
     raw_items = _raw_items(body)
     items = tuple(decode_input_item(raw, f"input[{at}]") for at, raw in enumerate(raw_items))
     raw_tools = tuple(body.tools or ())
@@ -149,6 +152,13 @@ def _refuse_unbuilt(body: RequestBody) -> None:
         value: Raw | UnsetType = getattr(body, name)
         if isinstance(value, Raw) and bytes(value) != b"null":
             raise unsupported_parameter(name, "is not supported by this server.")
+
+
+def _check_output_bound(body: RequestBody) -> None:
+    """At least 16, but for a probe that has a model loaded: no text, one token (CLIENTS §3)."""
+    bound = body.max_output_tokens
+    if bound is not None and bound < MIN_OUTPUT_TOKENS and body.input != "":
+        raise out_of_bounds("max_output_tokens", "integer", f">= {MIN_OUTPUT_TOKENS}", bound)
 
 
 def _check_schema(body: RequestBody) -> None:

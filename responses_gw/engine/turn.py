@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..api.echo import response_settings
-from ..api.errors import ApiError, server_error, unavailable
+from ..api.errors import ApiError, ContextOverflow, server_error, unavailable
 from ..api.ids import new_id
 from ..api.items import AdditionalTools, InputItem, ItemReference, ToolSearchOutput
 from ..api.request import CreateResponse
@@ -46,6 +46,7 @@ from ..store import DatabaseUnavailable, LeaseLost, Outcome, ResponseStore, Stor
 from ..upstream import ChatStream, UpstreamClient
 from .faults import store_faults
 from .history import Histories
+from .prompt import Prompt
 from .shield import finish_anyway
 from .sink import EventSink
 
@@ -151,7 +152,7 @@ class Turn:
 
     # --- before the first event ----------------------------------------------------------------
 
-    async def _prompt(self) -> bytes:
+    async def _prompt(self) -> Prompt:
         """The request to the model server. An open stream keeps neither it nor the client's."""
         request, self._request = self._request, None
         assert request is not None, "a turn runs once"
@@ -162,7 +163,8 @@ class Turn:
             [*map(_decoded, start.tools), *_tools_in(items)],
             can_constrain=self._profile.dialect == "vllm",
         )
-        self._transcript = Transcript(self._profile, start, name_of=toolset.name_of)
+        transcript = Transcript(self._profile, start, name_of=toolset.name_of)
+        self._transcript = transcript
         self._transcript.add(items)
         self._transcript.check_answered()
         tools = toolset.chat_tools(request.tool_choice, request.body.parallel_tool_calls)
@@ -175,7 +177,15 @@ class Turn:
             self._input = [StoredItem(record.id, record.type, record.body) for record in records]
         else:
             self._transcript = Transcript(self._profile)
-        return chat_request(request, messages, tools, self._profile)
+        body = chat_request(request, messages, tools, self._profile)
+        if request.body.truncation != "auto":
+            return Prompt(body)
+
+        def without(turns: int) -> bytes:
+            left = transcript.messages(request.body.instructions, skip_turns=turns)
+            return chat_request(request, left, tools, self._profile)
+
+        return Prompt(body, turns=transcript.turns, without=without)
 
     async def _history(self) -> Snapshot:
         if self._parent_id is None:
@@ -204,12 +214,22 @@ class Turn:
                 items[at] = decode_input_item(raws[at], f"input[{at}]")
         return tuple(items), tuple(raws)
 
-    async def _open(self, body: bytes) -> ChatStream:
-        """Call the model server; announce the response when it takes long to accept."""
+    async def _open(self, prompt: Prompt) -> ChatStream:
+        """Call the model server. A prompt that is too long is tried once more, if it may be cut."""
+        try:
+            return await self._call(prompt.body)
+        except ContextOverflow as overflow:
+            shorter = prompt.shortened(overflow)
+            if shorter is None:
+                raise
+            return await self._call(shorter)
+
+    async def _call(self, body: bytes) -> ChatStream:
+        """One call; the response is announced when the model server takes long to accept it."""
         opening = asyncio.ensure_future(self._parts.upstream.open_chat(body, self._caller.headers))
         try:
             await asyncio.wait({opening}, timeout=self._parts.announce_seconds)
-            if not opening.done():
+            if not opening.done() and self._emitter.phase is ResponsePhase.NEW:
                 await self._create()
                 await self._flush()
             return await opening

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
-from ..api.errors import ApiError, invalid_type, invalid_value
+from ..api.errors import ApiError, invalid_type, invalid_value, out_of_bounds
 from ..api.ids import new_id
 from ..engine import ItemsQuery
 
@@ -98,19 +98,9 @@ def _limit(text: str) -> int:
         raise invalid_type("limit", "an integer", "a string")
     limit = int(text)
     if limit < 1:
-        raise ApiError(
-            "Invalid 'limit': integer below minimum value. Expected a value >= 1, but got "
-            f"{limit} instead.",
-            code="integer_below_min_value",
-            param="limit",
-        )
+        raise out_of_bounds("limit", "integer", ">= 1", limit)
     if limit > 100:
-        raise ApiError(
-            "Invalid 'limit': integer above maximum value. Expected a value <= 100, but got "
-            f"{limit} instead.",
-            code="integer_above_max_value",
-            param="limit",
-        )
+        raise out_of_bounds("limit", "integer", "<= 100", limit)
     return limit
 
 

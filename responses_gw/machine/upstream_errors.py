@@ -7,15 +7,19 @@ shown to the client, cut to one line; anything else could tell of the inside of 
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from ..api.errors import ApiError, server_error, unavailable
+from ..api.errors import ApiError, ContextOverflow, server_error, unavailable
 from .chunk import ChunkError, error_of
 
 __all__ = ["http_error", "stream_error"]
 
 MAX_MESSAGE_CHARACTERS = 500
+CHARACTERS_PER_TOKEN = 3
+"""A low guess: rather drop a turn too many than fail."""
 _PARAMS = {
     "max_tokens": "max_output_tokens",
     "max_completion_tokens": "max_output_tokens",
@@ -47,12 +51,7 @@ def stream_error(raw: Raw) -> ApiError:
 
 def _map(status: int, error: ChunkError, retry_after: int | None) -> ApiError:
     if _is_overflow(error):
-        return ApiError(
-            "Your input exceeds the context window of this model. Please adjust your input and "
-            "try again.",
-            code="context_length_exceeded",
-            param="input",
-        )
+        return _overflow(error.message or "")
     if status == 404 and error.param == "model":
         return ApiError(
             _first_line(error.message) or "The requested model does not exist.",
@@ -86,6 +85,17 @@ def _is_overflow(error: ChunkError) -> bool:
         or error.param in ("input_tokens", "input_text")
         or "maximum context length" in text
     )
+
+
+def _overflow(text: str) -> ContextOverflow:
+    """vLLM tells both numbers: "maximum context length is N tokens … contains at least M input
+    tokens", or, when it did not care to count tokens, "contains M characters"."""
+    limit = re.search(r"maximum context length is (\d+)", text)
+    needed = re.search(r"contains (?:at least )?(\d+) (input tokens|characters)", text)
+    if limit is None or needed is None:
+        return ContextOverflow()
+    characters = 1 if needed[2] == "input tokens" else CHARACTERS_PER_TOKEN
+    return ContextOverflow(limit=int(limit[1]), needed=int(needed[1]) // characters)
 
 
 def _bad_request(error: ChunkError) -> str:

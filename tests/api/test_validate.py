@@ -102,6 +102,7 @@ WRONG: list[tuple[dict[str, object], str | None, str | None, str]] = [
         "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got "
         "1 instead.",
     ),
+    ({"max_output_tokens": 0, "input": ""}, "integer_below_min_value", "max_output_tokens", ">= 1"),
     ({"max_output_tokens": 20.5}, "invalid_type", "max_output_tokens", "expected an integer"),
     ({"max_tool_calls": 0}, "integer_below_min_value", "max_tool_calls", ">= 1, but got 0"),
     ({"top_logprobs": 21}, "integer_above_max_value", "top_logprobs", "<= 20, but got 21"),
@@ -290,6 +291,12 @@ def test_every_form_of_tool_choice() -> None:
     assert choice({"type": "function", "name": "f"}) == NamedTool("function", "f")
     assert isinstance(choice({"type": "allowed_tools", "mode": "auto", "tools": []}), AllowedTools)
     assert choice({"type": "web_search"}) == HostedToolChoice("web_search")
+
+
+def test_a_probe_that_loads_a_model_is_taken() -> None:
+    """Codex sends it before its first request (CLIENTS §3)."""
+    request = decode_create_response(body(input="", max_output_tokens=1))
+    assert request.body.max_output_tokens == 1
 
 
 def test_an_empty_input_continues_a_response() -> None:

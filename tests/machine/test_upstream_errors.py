@@ -7,6 +7,7 @@ import json
 import pytest
 from msgspec import Raw
 
+from responses_gw.api.errors import ContextOverflow
 from responses_gw.machine.upstream_errors import http_error, stream_error
 
 
@@ -43,6 +44,33 @@ def test_an_answer_is_mapped(
 ) -> None:
     error = http_error(status, body)
     assert (error.status, error.code, error.param) == (seen, code, param)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "needed"),
+    [
+        (
+            "This model's maximum context length is 2048 tokens. However, your prompt contains at "
+            "least 2049 input tokens.",
+            2048,
+            2049,
+        ),
+        (
+            "This model's maximum context length is 2048 tokens. However, your prompt contains "
+            "36050 characters (more than 32768 characters, which is the upper bound for 2048 input "
+            "tokens).",
+            2048,
+            12016,
+        ),
+        ("This model's maximum context length was passed.", None, None),
+    ],
+)
+def test_an_overflow_tells_how_much_there_is_too_much(
+    text: str, limit: int | None, needed: int | None
+) -> None:
+    error = http_error(400, vllm(text, 400, param="input_tokens"))
+    assert isinstance(error, ContextOverflow)
+    assert (error.limit, error.needed) == (limit, needed)
 
 
 @pytest.mark.parametrize("status", [429, 503])
