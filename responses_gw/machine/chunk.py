@@ -36,6 +36,13 @@ class ChunkDelta(Struct):
     refusal: str | None = None
     tool_calls: list[ToolCallFragment] | None = None
 
+    @property
+    def is_text(self) -> bool:
+        """Text and nothing else."""
+        return bool(self.content) and not (
+            self.reasoning or self.reasoning_content or self.refusal or self.tool_calls
+        )
+
 
 class ChunkLogprobs(Struct, gc=False):
     """One entry for each token; in the shape that a Responses client gets, too."""

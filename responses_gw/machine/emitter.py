@@ -82,13 +82,13 @@ class Emitter(EventWriter):
         "_created_at",
         "_id",
         "_input",
-        "_open",
         "_phase",
         "_reasoning_delta",
         "_reasoning_done",
         "_response",
         "_settings",
         "_target",
+        "open",
     )
 
     def __init__(
@@ -102,7 +102,8 @@ class Emitter(EventWriter):
         self._reasoning_delta = ev.ReasoningTextDelta if openai else ev.ReasoningDelta
         self._reasoning_done = ev.ReasoningTextDone if openai else ev.ReasoningDone
         self._phase = ResponsePhase.NEW
-        self._open = Open.NOTHING
+        self.open = Open.NOTHING
+        """What is open; only the steps below change it."""
         self._response = Raw(b"null")
         self._call_id = ""
         self._target = CallTarget("function", "")
@@ -115,10 +116,6 @@ class Emitter(EventWriter):
         return self._phase
 
     @property
-    def open(self) -> Open:
-        return self._open
-
-    @property
     def response(self) -> Raw:
         """The whole Response object as the newest lifecycle event shows it."""
         return self._response
@@ -126,9 +123,11 @@ class Emitter(EventWriter):
     # --- deltas --------------------------------------------------------------------------------
 
     def text(self, delta: str, logprobs: tuple[Raw, ...] = ()) -> None:
-        self._go(Open.TEXT)
+        if self.open is not Open.TEXT:
+            self._go(Open.TEXT)
         self._pieces.append(delta)
-        self._logprobs += logprobs
+        if logprobs:
+            self._logprobs += logprobs
         self._events.append(
             ev.OutputTextDelta(
                 sequence_number=self._next(),
@@ -163,7 +162,7 @@ class Emitter(EventWriter):
 
     def arguments(self, delta: str) -> None:
         """More of the open call's arguments, as the model writes them."""
-        match self._open:
+        match self.open:
             case Open.ARGUMENTS:
                 self._call_delta(ev.FunctionCallArgumentsDelta, delta)
             case Open.INPUT:
@@ -171,7 +170,7 @@ class Emitter(EventWriter):
             case Open.ACTION:
                 self._pieces.append(delta)
             case _:
-                raise IllegalTransition(self._open, Open.ARGUMENTS)
+                raise IllegalTransition(self.open, Open.ARGUMENTS)
 
     # --- the response's life -------------------------------------------------------------------
 
@@ -183,9 +182,9 @@ class Emitter(EventWriter):
 
     def close(self, status: ItemStatus = "completed") -> None:
         """Close the open part and item, if any, with ``status``."""
-        for step in ITEM_TABLE[self._open, Open.NOTHING]:
+        for step in ITEM_TABLE[self.open, Open.NOTHING]:
             _STEPS[step](self, status)
-        self._open = Open.NOTHING
+        self.open = Open.NOTHING
 
     def complete(self, usage: Usage | None, completed_at: int) -> None:
         self._end(ResponseStep.COMPLETE)
@@ -221,12 +220,12 @@ class Emitter(EventWriter):
     # --- moving --------------------------------------------------------------------------------
 
     def _go(self, then: Open) -> None:
-        if self._open is then:
+        if self.open is then:
             return
         self._advance(ResponseStep.DELTA)
-        for step in ITEM_TABLE[self._open, then]:
+        for step in ITEM_TABLE[self.open, then]:
             _STEPS[step](self, "completed")
-        self._open = then
+        self.open = then
 
     def _advance(self, step: ResponseStep) -> None:
         after = RESPONSE_TABLE.get((self._phase, step))
@@ -235,8 +234,8 @@ class Emitter(EventWriter):
         self._phase = after
 
     def _end(self, step: ResponseStep) -> None:
-        if self._open is not Open.NOTHING:
-            raise IllegalTransition(self._open, step)
+        if self.open is not Open.NOTHING:
+            raise IllegalTransition(self.open, step)
         self._advance(step)
 
     # --- steps: items --------------------------------------------------------------------------

@@ -130,6 +130,9 @@ class ChatReader:
                     self._finish = choice.finish_reason
 
     def _delta(self, delta: ChunkDelta, logprobs: ChunkLogprobs | None) -> None:
+        if self._emitter.open is Open.TEXT and delta.is_text and logprobs is None:
+            self._emitter.text(delta.content or "")  # by far the most frequent
+            return
         reasoning = delta.reasoning or delta.reasoning_content
         if reasoning:
             self._say(self._reasoning, reasoning)

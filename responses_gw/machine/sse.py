@@ -2,9 +2,9 @@
 
 Theory of operation. An event ends at a blank line, and its data is what follows ``data:`` on its
 lines. Model servers send one ``data: {json}`` line and a ``\\n\\n``, nearly always whole events at
-a time: that case is one ``bytes.split``. Everything else that the format allows (CRLF, comments,
-other fields, several data lines, a cut at any byte) is handled by the same code at the price of a
-second look.
+a time: that case is one ``bytes.split``, and none for a single event. Everything else that the
+format allows (CRLF, comments, other fields, several data lines, a cut at any byte) is handled by
+the same code at the price of a second look.
 
 What is left of a read is kept as a list of pieces and joined when its end arrives, so that an event
 of many megabytes costs its length once, not its length times the number of reads. A cut may fall
@@ -37,6 +37,8 @@ class EventSplitter:
 
         Raises :class:`OversizedEvent`.
         """
+        if not self._pieces and _is_one_event(data) and not self._carriage_returns:
+            return [data[6:-2]]
         if b"\r" in data or self._carriage_returns:
             data = self._normalise(data)
         if not data:
@@ -83,6 +85,11 @@ class EventSplitter:
         if self._carriage_returns:
             data = data[:-1]
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _is_one_event(data: bytes) -> bool:
+    """One ``data:`` line and the blank one, which is what a read gives while a model writes."""
+    return data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2 and b"\r" not in data
 
 
 def _data_of(block: bytes) -> bytes:
