@@ -3,12 +3,13 @@
 Every key stands once, here, with its default and its bounds; ``conf/responses-gw.toml`` explains
 them to the operator. ``RESPONSES_GW_CONFIG`` names the file. A key ``[section] key`` is
 ``RESPONSES_GW_SECTION_KEY`` in the environment, where an empty value counts as not set;
-``RESPONSES_GW_UPSTREAM`` is short for ``RESPONSES_GW_UPSTREAM_URL``. ``RESPONSES_GW_TEST_*``
-belongs to the tests and is not looked at.
+a list is separated by commas. ``RESPONSES_GW_UPSTREAM`` is short for ``RESPONSES_GW_UPSTREAM_URL``.
+``RESPONSES_GW_TEST_*`` belongs to the tests and is not looked at.
 """
 
 from __future__ import annotations
 
+import base64
 import difflib
 import re
 import tomllib
@@ -28,6 +29,7 @@ __all__ = [
     "SettingsError",
     "UpstreamSettings",
     "load",
+    "sealing_key",
 ]
 
 PREFIX = "RESPONSES_GW_"
@@ -57,6 +59,22 @@ def _is_database_url(text: str) -> bool:
 
 def _is_token(text: str) -> bool:
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
+def sealing_key(text: str) -> bytes:
+    """The bytes of a key in hex or in base64 of either alphabet, padded or not.
+
+    Raises :class:`ValueError`, without the text, if it is none of 32 bytes.
+    """
+    if re.fullmatch("[0-9A-Fa-f]{64}", text):
+        return bytes.fromhex(text)
+    if not re.fullmatch("[0-9A-Za-z+/_-]{43}=?", text):
+        raise ValueError("no sealing key")
+    return base64.b64decode(text.replace("-", "+").replace("_", "/").rstrip("=") + "=")
+
+
+def _is_sealing_key(text: str) -> bool:
+    return bool(sealing_key(text))
 
 
 # `check` decides what the bounds cannot say. The value of a key with `secret` is never shown,
@@ -89,6 +107,14 @@ Token = Annotated[
     Meta(
         description="visible ASCII characters without spaces",
         extra={"check": _is_token, "secret": True},
+    ),
+]
+SealingKeys = Annotated[
+    tuple[Annotated[str, Meta(extra={"check": _is_sealing_key})], ...],
+    Meta(
+        min_length=1,
+        description="a list of keys, each 32 random bytes in base64 or hex",
+        extra={"secret": True},
     ),
 ]
 
@@ -139,6 +165,7 @@ class ResponsesSettings(Section, frozen=True):
     reasoning_events: Literal["openai", "open_responses"] = "openai"
     reasoning_summary: Literal["verbatim", "off"] = "verbatim"
     obfuscation: bool = True
+    sealing_keys: SealingKeys | None = None
 
 
 class LogSettings(Section, frozen=True):
@@ -210,16 +237,29 @@ def _checked(section: str, key: str, value: object, source: str, is_text: bool =
     """The value as its key's type; text from the environment is parsed. Raises `SettingsError`."""
     wanted = _keys(SECTIONS[section])[key]
     try:
-        result: object = msgspec.convert(value, wanted, strict=not is_text)
-        check: Callable[[str], bool] | None = _extra(wanted).get("check")  # type: ignore[assignment]
-        valid = check is None or check(str(result))
+        result, valid = _converted(wanted, value, is_text)
     except ValueError:  # msgspec's is one; urlsplit raises it for a bad port or address
-        valid = False
+        result, valid = None, False
     if not valid:
         found = "" if _is_secret(wanted) else f", not {value!r}"
         where = f"{source}:" if is_text else f"{section}.{key} in {source}:"
         raise SettingsError(f"{where} must be {_allowed(wanted)}{found}")
     return result
+
+
+def _converted(wanted: object, value: object, is_text: bool) -> tuple[object, bool]:
+    """The value, and whether it (each of them, in a list) passes the check of its type.
+
+    Raises :class:`ValueError` if it is not of that type.
+    """
+    entry = _entry_type(wanted)
+    if is_text and entry is not None:
+        value = [part.strip() for part in str(value).split(",")]
+    result = msgspec.convert(value, wanted, strict=not is_text)
+    check: Callable[[str], bool] | None
+    check = _extra(entry or wanted).get("check")  # type: ignore[assignment]
+    entries = (result,) if entry is None else result
+    return result, check is None or all(check(str(one)) for one in entries)
 
 
 def _unknown(what: str, name: str, known: Iterable[str], source: str) -> SettingsError:
@@ -238,6 +278,12 @@ def _keys(section: type[Section]) -> dict[str, object]:
         for key, hint in hints.items()
         if key in section.__struct_fields__
     }
+
+
+def _entry_type(wanted: object) -> object | None:
+    """The type of a list's entries; None for what is no list."""
+    bare = get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
+    return get_args(bare)[0] if get_origin(bare) is tuple else None
 
 
 def _meta(wanted: object) -> Meta | None:

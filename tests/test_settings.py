@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 import tomllib
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from responses_gw.settings import SECTIONS, Settings, SettingsError, load
+from responses_gw.settings import SECTIONS, Settings, SettingsError, load, sealing_key
 
+KEYS = [bytes(range(start, start + 32)) for start in (0, 200)]
+SEALING_KEYS = "RESPONSES_GW_RESPONSES_SEALING_KEYS"
 DOCUMENTED = Path(__file__).parent.parent / "conf" / "responses-gw.toml"
 
 
@@ -62,6 +66,56 @@ def test_text_in_the_environment_is_parsed_as_the_type_of_its_key() -> None:
     assert settings.database.pool_max == 3
     assert settings.upstream.api_key == "null"
     assert settings.responses.reasoning_events == "open_responses"
+
+
+def test_a_list_is_separated_by_commas_in_the_environment_and_a_list_in_the_file(
+    file: Path,
+) -> None:
+    first, second = KEYS[0].hex(), base64.b64encode(KEYS[1]).decode()
+    one = load({SEALING_KEYS: first}).responses.sealing_keys
+    assert one == (first,)
+    both = load({SEALING_KEYS: f" {first} ,{second}"}).responses.sealing_keys
+    assert both == (first, second)
+    text = f"[responses]\nsealing_keys = ['{first}', '{second}']"
+    assert load_file(file, text).responses.sealing_keys == both
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_sealing_key_is_hex_or_base64(key: bytes) -> None:
+    standard, urlsafe = base64.b64encode(key).decode(), base64.urlsafe_b64encode(key).decode()
+    for text in (key.hex(), key.hex().upper(), standard, urlsafe, urlsafe.rstrip("=")):
+        assert load({SEALING_KEYS: text}).responses.sealing_keys == (text,)
+        assert sealing_key(text) == key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hunter2",
+        KEYS[0].hex()[:-2],
+        KEYS[0].hex() + "00",
+        base64.b64encode(KEYS[0][1:]).decode(),
+        base64.b64encode(KEYS[0] + b"x").decode(),
+        base64.b64encode(KEYS[0]).decode() + "=",
+        base64.b64encode(KEYS[0]).decode() + "\nx",
+        "ä" * 43,
+        "",
+    ],
+)
+def test_a_wrong_sealing_key_is_refused_by_its_setting_and_not_shown(file: Path, text: str) -> None:
+    good = KEYS[1].hex()
+    wanted = "must be a list of keys, each 32 random bytes in base64 or hex"
+    assert refusal({SEALING_KEYS: f"{good}, {text}, {good}"}) == f"{SEALING_KEYS}: {wanted}"
+    for keys in ([text], [good, text]):
+        message = file_refusal(file, f"[responses]\nsealing_keys = {json.dumps(keys)}")
+        assert message == f"responses.sealing_keys in {file}: {wanted}"
+
+
+def test_sealing_keys_are_a_list_of_at_least_one_text(file: Path) -> None:
+    for wrong in ("[]", "[7]", "true", f'"{KEYS[0].hex()}"'):
+        message = file_refusal(file, f"[responses]\nsealing_keys = {wrong}")
+        assert message.startswith(f"responses.sealing_keys in {file}: must be a list of keys")
+    assert refusal({SEALING_KEYS: ","}).startswith(f"{SEALING_KEYS}: must be a list of keys")
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
@@ -152,11 +206,19 @@ def test_a_password_that_would_be_taken_for_a_path_is_refused(password: str) -> 
 
 def test_secrets_are_in_no_repr_and_in_no_refusal(file: Path) -> None:
     url = "postgresql://user:hunter2@db.example/gateway"
-    secrets = {"RESPONSES_GW_DATABASE_URL": url, "RESPONSES_GW_UPSTREAM_API_KEY": "hunter2"}
-    settings = load(secrets)
+    key = KEYS[0].hex()
+    settings = load(
+        {
+            "RESPONSES_GW_DATABASE_URL": url,
+            "RESPONSES_GW_UPSTREAM_API_KEY": "hunter2",
+            SEALING_KEYS: key,
+        }
+    )
     assert settings.database.url == url
     assert settings.upstream.api_key == "hunter2"
     assert "hunter2" not in f"{settings} {settings!r} {settings.database} {settings.upstream}"
+    assert settings.responses.sealing_keys == (key,)
+    assert key not in f"{settings} {settings!r} {settings.responses}"
     for name in ("DATABASE_URL", "UPSTREAM", "UPSTREAM_API_KEY"):
         assert "hunter2" not in refusal({f"RESPONSES_GW_{name}": "ftp://hunter2:hunter2@a\n"})
     assert "hunter2" not in file_refusal(file, "[upstream]\napi_key = ['hunter2']")
