@@ -10,6 +10,7 @@ from .history import CachedHistory, HistoryCache
 from .leases import LeaseKeeper
 from .migrations import Migration, MigrationError, find_migrations_folder, migrate, pending
 from .responses import ResponseStore
+from .sealing_keys import kept_sealing_key
 from .values import (
     Chain,
     ChainBroken,
@@ -51,6 +52,7 @@ __all__ = [
     "default_root",
     "embedded_server",
     "find_migrations_folder",
+    "kept_sealing_key",
     "migrate",
     "pending",
 ]
