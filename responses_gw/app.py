@@ -26,7 +26,9 @@ from .http import Edge
 from .http.health import Ready
 from .http.heartbeat import Heartbeat
 from .prompt.profile import ModelProfile
-from .settings import Settings, SettingsError, load
+from .prompt.sealing import Sealer
+from .prompt.transcript import Snapshot
+from .settings import Settings, SettingsError, load, sealing_key
 from .store import (
     Database,
     DatabaseUnavailable,
@@ -37,6 +39,7 @@ from .store import (
     ResponseStore,
     default_root,
     embedded_server,
+    kept_sealing_key,
     migrate,
 )
 from .upstream import UpstreamClient
@@ -112,7 +115,9 @@ class App:
         heartbeat = Heartbeat(settings.server.heartbeat_seconds)
         heartbeat.start()
         self._resources.push_async_callback(heartbeat.close)
-        histories = Histories(store, HistoryCache(settings.database.history_cache_bytes))
+        sealer = Sealer(await _sealing_keys(settings, database))
+        cache = HistoryCache[Snapshot](settings.database.history_cache_bytes)
+        histories = Histories(store, cache, sealer)
         profile = ModelProfile(settings.upstream.dialect)
         engine = Engine(
             Parts(
@@ -120,6 +125,7 @@ class App:
                 store,
                 histories,
                 lambda model: profile,
+                sealer,
                 announce_seconds=settings.server.heartbeat_seconds,
                 summarises=settings.responses.reasoning_summary == "verbatim",
                 obfuscates=settings.responses.obfuscation,
@@ -156,6 +162,14 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
         await database.open()
         resources.push_async_callback(database.close)
         yield database
+
+
+async def _sealing_keys(settings: Settings, database: Database) -> list[bytes]:
+    """The configured keys, or the one that the database keeps."""
+    configured = settings.responses.sealing_keys
+    if configured is None:
+        return [await kept_sealing_key(database)]
+    return [sealing_key(text) for text in configured]
 
 
 async def _check(database: Database) -> None:

@@ -14,9 +14,11 @@ from ..api.response import TERMINAL_STATUSES, ResponseStatus
 from ..api.stored import ItemRecord
 from ..api.validate import decode_input_item
 from ..prompt.profile import ModelProfile
+from ..prompt.sealing import Sealer
 from ..prompt.transcript import Snapshot, Transcript
 from ..store import HistoryCache, ResponseStore
 from .faults import store_faults
+from .seals import opening_seals
 
 __all__ = ["Histories", "History"]
 
@@ -29,9 +31,10 @@ class History(Struct, frozen=True):
 
 
 class Histories:
-    def __init__(self, store: ResponseStore, cache: HistoryCache[Snapshot]) -> None:
+    def __init__(self, store: ResponseStore, cache: HistoryCache[Snapshot], sealer: Sealer) -> None:
         self._store = store
         self._cache = cache
+        self._sealer = sealer
 
     async def load(self, tenant: str, response_id: str, profile: ModelProfile) -> History:
         """The chain that ends with ``response_id``, rendered for a model of this profile: one
@@ -75,8 +78,9 @@ class Histories:
         if chain is None:
             raise previous_response_not_found(response_id)
         _check_finished(response_id, chain.status)
-        transcript = Transcript(profile)
-        transcript.add(decode_input_item(body, "input") for body in chain.items)
+        with opening_seals(self._sealer, tenant, response_id) as unseal:
+            transcript = Transcript(profile, unseal=unseal)
+            transcript.add(decode_input_item(body, "input") for body in chain.items)
         snapshot = transcript.snapshot()
         self._cache.put(
             tenant, response_id, snapshot, size=snapshot.size, deletions=chain.deletions

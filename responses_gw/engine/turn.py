@@ -21,6 +21,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 import msgspec
 from msgspec import Raw, Struct
@@ -40,6 +41,7 @@ from ..machine.states import ResponsePhase
 from ..machine.style import EventStyle, ReasoningDialect
 from ..prompt.chat_request import chat_request
 from ..prompt.profile import ModelProfile
+from ..prompt.sealing import Sealer
 from ..prompt.toolset import Toolset
 from ..prompt.transcript import Snapshot, Transcript
 from ..store import DatabaseUnavailable, LeaseLost, Outcome, ResponseStore, StoredItem
@@ -47,6 +49,7 @@ from ..upstream import ChatStream, UpstreamClient
 from .faults import store_faults
 from .history import Histories
 from .prompt import Prompt
+from .seals import opening_seals
 from .shield import finish_anyway
 from .sink import EventSink
 
@@ -75,15 +78,17 @@ class Caller(Struct, frozen=True):
 class Parts(Struct, frozen=True):
     """What a turn works with.
 
-    ``profile_of`` knows the models. ``announce_seconds``: how long the model server may take to
-    accept a call before the response is announced to its client without it. ``summarises`` and
-    ``obfuscates`` allow what a client may ask for.
+    ``profile_of`` knows the models, ``sealer`` has the keys of sealed reasoning.
+    ``announce_seconds``: how long the model server may take to accept a call before the response is
+    announced to its client without it. ``summarises`` and ``obfuscates`` allow what a client may
+    ask for.
     """
 
     upstream: UpstreamClient
     store: ResponseStore
     histories: Histories
     profile_of: Callable[[str], ModelProfile]
+    sealer: Sealer
     announce_seconds: float
     summarises: bool
     obfuscates: bool
@@ -163,13 +168,16 @@ class Turn:
             [*map(_decoded, start.tools), *_tools_in(items)],
             can_constrain=self._profile.dialect == "vllm",
         )
-        transcript = Transcript(self._profile, start, name_of=toolset.name_of)
-        self._transcript = transcript
-        self._transcript.add(items)
-        self._transcript.check_answered()
+        with opening_seals(self._parts.sealer, self._caller.tenant, self.id) as unseal:
+            transcript = Transcript(
+                self._profile, start, name_of=toolset.name_of, unseal=unseal
+            )
+            self._transcript = transcript
+            transcript.add(items)
+        transcript.check_answered()
         tools = toolset.chat_tools(request.tool_choice, request.body.parallel_tool_calls)
         self._targets = tools.targets
-        messages = self._transcript.messages(request.body.instructions)
+        messages = transcript.messages(request.body.instructions)
         if messages == b"[]":
             raise ApiError("The input has nothing that the model can read.", param="input")
         if self._stores:
@@ -409,9 +417,13 @@ class Turn:
 def _style(parts: Parts, request: CreateResponse, caller: Caller) -> EventStyle:
     options = request.body.stream_options
     padded = options is None or options.include_obfuscation is not False
+    seal = None
+    if "reasoning.encrypted_content" in request.includes:
+        seal = partial(parts.sealer.seal, tenant=caller.tenant)
     return EventStyle(
         dialect=caller.reasoning_dialect,
         summary=parts.summarises and request.reasoning.wants_summary,
+        seal=seal,
         logprobs=request.wants_logprobs,
         obfuscation=parts.obfuscates and padded and request.stream,
     )

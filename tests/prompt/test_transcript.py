@@ -201,6 +201,48 @@ def test_items_become_messages(items: list[Json], expected: list[Json]) -> None:
     assert messages(*items) == expected
 
 
+SUMMARY = [{"type": "summary_text", "text": "in short"}]
+CONTENT = [{"type": "reasoning_text", "text": "in full"}]
+REASONING: dict[str, tuple[Json, str | None]] = {
+    "as the AI SDK replays it": (
+        {"id": "rs_1", "summary": [], "encrypted_content": "ours:hm"},
+        "hm",
+    ),
+    "as Codex replays it": (
+        {"summary": SUMMARY, "content": None, "encrypted_content": "ours:hm"},
+        "hm",
+    ),
+    "its content goes before what is sealed": (
+        {"summary": [], "content": CONTENT, "encrypted_content": "ours:hm"},
+        "in full",
+    ),
+    "a foreign seal beside a summary": (
+        {"summary": SUMMARY, "content": None, "encrypted_content": "gAAAAAB"},
+        "in short",
+    ),
+    "a foreign seal alone": ({"summary": [], "encrypted_content": "gAAAAAB"}, None),
+    "nulls": ({"summary": [], "content": None, "encrypted_content": None, "status": None}, None),
+    "content null beside a summary": ({"summary": SUMMARY, "content": None}, "in short"),
+    "nothing at all": ({}, None),
+}
+
+
+@pytest.mark.parametrize(("fields", "shown"), REASONING.values(), ids=REASONING.keys())
+def test_replayed_reasoning_is_shown_in_the_best_form_that_can_be_read(
+    fields: Json, shown: str | None
+) -> None:
+    def unseal(sealed: str) -> str | None:
+        return sealed.removeprefix("ours:") if sealed.startswith("ours:") else None
+
+    transcript = Transcript(ModelProfile(), unseal=unseal)
+    items = [user("q"), {"type": "reasoning", **fields}, called("c1"), answered("c1")]
+    transcript.add(decode_input_item(json.dumps(item).encode(), "input") for item in items)
+    said = json.loads(transcript.messages())[1]
+    assert said == assistant(
+        None, tool_calls=[tool_call("c1")], **({} if shown is None else {"reasoning": shown})
+    )
+
+
 def test_instructions_lead_the_system_message() -> None:
     found = messages({"role": "system", "content": "S"}, user("q"), instructions="I")
     assert found[0] == {"role": "system", "content": "I\n\nS"}
