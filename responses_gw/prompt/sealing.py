@@ -81,7 +81,7 @@ class Sealer:
         nonce, sealed = rest[:_NONCE_BYTES], rest[_NONCE_BYTES:]
         try:
             return _unpacked(cipher.decrypt(nonce, sealed, _bound_to(head, tenant)))
-        except InvalidTag:
+        except (InvalidTag, zlib.error, UnicodeDecodeError):  # the others: not made by seal()
             return None
 
 

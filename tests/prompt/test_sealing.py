@@ -101,8 +101,24 @@ def test_the_layout_is_kept_for_blobs_that_clients_have() -> None:
 
 @pytest.mark.parametrize(
     "blob",
-    [forged(version=0), forged(version=2), forged(packed=b"\x02text"), forged(bound_to=b"t")],
-    ids=["version 0", "version 2", "an unknown form", "its head not authenticated"],
+    [
+        forged(version=0),
+        forged(version=2),
+        forged(bound_to=b"t"),
+        forged(packed=b""),
+        forged(packed=b"\x02text"),
+        forged(packed=b"\x01text"),
+        forged(packed=b"\x00\xff"),
+    ],
+    ids=[
+        "version 0",
+        "version 2",
+        "its head not authenticated",
+        "no form",
+        "an unknown form",
+        "nothing deflated",
+        "no UTF-8",
+    ],
 )
 def test_a_blob_of_another_layout_opens_nothing(blob: str) -> None:
     assert SEALER.unseal(blob, "t") is None
