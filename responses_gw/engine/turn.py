@@ -169,9 +169,7 @@ class Turn:
             can_constrain=self._profile.dialect == "vllm",
         )
         with opening_seals(self._parts.sealer, self._caller.tenant, self.id) as unseal:
-            transcript = Transcript(
-                self._profile, start, name_of=toolset.name_of, unseal=unseal
-            )
+            transcript = Transcript(self._profile, start, name_of=toolset.name_of, unseal=unseal)
             self._transcript = transcript
             transcript.add(items)
         transcript.check_answered()
