@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..api.errors import ContextOverflow
 
 __all__ = ["Prompt"]
 
+MAX_CUTS = 5
+"""Tries after the first one. A refused prompt costs the model server its tokens' count, no more."""
 SPARE = 0.85
 """Of the room: tokens are not spread evenly over a prompt, and the answer needs some."""
 UNKNOWN_SHARE = 0.5
@@ -23,20 +26,26 @@ class Prompt(Struct, frozen=True):
     body: bytes
     turns: int = 0
     without: Callable[[int], bytes] | None = None
+    skipped: int = 0
+    cuts: int = 0
 
-    def shortened(self, overflow: ContextOverflow) -> bytes | None:
-        """As many turns dropped from the front as it takes; None if that cannot help."""
-        if self.without is None or not self.turns:
+    def shortened(self, overflow: ContextOverflow) -> Prompt | None:
+        """As many turns dropped from the front as it takes; None if there is nothing to drop."""
+        if self.without is None or self.skipped == self.turns or self.cuts == MAX_CUTS:
             return None
-        share = UNKNOWN_SHARE
-        if overflow.limit and overflow.needed:
-            share = min(1.0, overflow.limit / overflow.needed)
-        room = len(self.body) * share * SPARE
-        low, high = 1, self.turns
+        room = len(self.body) * _share(overflow)
+        low, high = self.skipped + 1, self.turns
         while low < high:  # the fewest turns whose absence makes it fit
             middle = (low + high) // 2
             if len(self.without(middle)) <= room:
                 high = middle
             else:
                 low = middle + 1
-        return self.without(low)
+        return replace(self, body=self.without(low), skipped=low, cuts=self.cuts + 1)
+
+
+def _share(overflow: ContextOverflow) -> float:
+    """What can stay. vLLM stops to count one token past its limit: that number tells nothing."""
+    if overflow.limit and overflow.needed and overflow.needed > overflow.limit + 1:
+        return overflow.limit / overflow.needed * SPARE
+    return UNKNOWN_SHARE

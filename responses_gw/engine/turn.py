@@ -221,14 +221,15 @@ class Turn:
         return tuple(items), tuple(raws)
 
     async def _open(self, prompt: Prompt) -> ChatStream:
-        """Call the model server. A prompt that is too long is tried once more, if it may be cut."""
-        try:
-            return await self._call(prompt.body)
-        except ContextOverflow as overflow:
-            shorter = prompt.shortened(overflow)
-            if shorter is None:
-                raise
-            return await self._call(shorter)
+        """Call the model server, with less and less of a prompt that is too long and may be cut."""
+        while True:
+            try:
+                return await self._call(prompt.body)
+            except ContextOverflow as overflow:
+                shorter = prompt.shortened(overflow)
+                if shorter is None:
+                    raise
+                prompt = shorter
 
     async def _call(self, body: bytes) -> ChatStream:
         """One call; the response is announced when the model server takes long to accept it."""

@@ -6,6 +6,7 @@ It is a two-layer net that was trained on these very questions; any other model 
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from typing import Any
@@ -156,6 +157,52 @@ def test_required_and_named_tool_choice(client: OpenAI) -> None:
         max_output_tokens=64,
     )
     assert [item["name"] for item in named["output"] if item["type"] == "function_call"] == ["add"]
+
+
+def test_a_custom_tool_is_held_to_its_expression(client: OpenAI) -> None:
+    """The net knows no such tool: the grammar alone makes it write what the client can read."""
+    pick = {
+        "type": "custom",
+        "name": "pick",
+        "format": {"type": "grammar", "syntax": "regex", "definition": "[ab]{1,3}"},
+    }
+    response = streamed(
+        client,
+        input="What is the weather in Paris?",
+        tools=[pick, {**ADD, "strict": True}],
+        tool_choice={"type": "custom", "name": "pick"},
+        extra_body=STILL,
+        max_output_tokens=64,
+    )
+    (item,) = [item for item in response["output"] if item["type"] == "custom_tool_call"]
+    assert item["name"] == "pick"
+    if response["status"] == "completed":
+        assert re.fullmatch("[ab]{1,3}", item["input"]), item
+    answer = {"type": "custom_tool_call_output", "call_id": item["call_id"], "output": "ok"}
+    if item["status"] == "completed":
+        streamed(client, previous_response_id=response["id"], input=[answer], tools=[pick])
+
+
+def test_log_probabilities(client: OpenAI) -> None:
+    response = streamed(
+        client,
+        input="Hello",
+        include=["message.output_text.logprobs"],
+        top_logprobs=2,
+        extra_body=STILL,
+    )
+    (part,) = response["output"][0]["content"]
+    assert "".join(entry["token"] for entry in part["logprobs"]).strip() == part["text"].strip()
+    assert all(len(entry["top_logprobs"]) == 2 for entry in part["logprobs"])
+
+
+def test_a_prompt_that_overflows_loses_its_oldest_turns(client: OpenAI) -> None:
+    turns = [{"role": "user", "content": f"{n} " + "word " * 150} for n in range(20)]
+    response = streamed(
+        client, input=[*turns, {"role": "user", "content": "Hello"}], truncation="auto",
+        max_output_tokens=16, extra_body=STILL,
+    )  # fmt: skip
+    assert 0 < response["usage"]["input_tokens"] < 2048
 
 
 def test_tool_choice_none(client: OpenAI) -> None:
