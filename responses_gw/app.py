@@ -21,11 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .api.errors import unavailable
 from .engine import Engine
 from .engine.history import Histories
+from .engine.prompt_library import PromptLibrary
 from .engine.turn import Parts
 from .http import Edge
 from .http.health import Ready
 from .http.heartbeat import Heartbeat
 from .prompt.profile import ModelProfile
+from .prompt.profile_lookup import ProfileLookup
 from .prompt.sealing import Sealer
 from .prompt.transcript import Snapshot
 from .settings import Settings, SettingsError, load, sealing_key
@@ -118,16 +120,15 @@ class App:
         sealer = Sealer(await _sealing_keys(settings, database))
         cache = HistoryCache[Snapshot](settings.database.history_cache_bytes)
         histories = Histories(store, cache, sealer)
-        profile = ModelProfile(settings.upstream.dialect)
         engine = Engine(
             Parts(
                 upstream,
                 store,
                 histories,
-                lambda model: profile,
+                PromptLibrary.read(settings.responses.prompts_dir),
+                _profiles(settings),
                 sealer,
                 announce_seconds=settings.server.heartbeat_seconds,
-                summarises=settings.responses.reasoning_summary == "verbatim",
                 obfuscates=settings.responses.obfuscation,
             )
         )
@@ -170,6 +171,14 @@ async def _sealing_keys(settings: Settings, database: Database) -> list[bytes]:
     if configured is None:
         return [await kept_sealing_key(database)]
     return [sealing_key(text) for text in configured]
+
+
+def _profiles(settings: Settings) -> ProfileLookup:
+    base = ModelProfile(
+        dialect=settings.upstream.dialect,
+        reasoning_summary=settings.responses.reasoning_summary,
+    )
+    return ProfileLookup(base, [(table.match, table.changes) for table in settings.models])
 
 
 async def _check(database: Database) -> None:

@@ -5,6 +5,7 @@ them to the operator. ``RESPONSES_GW_CONFIG`` names the file. A key ``[section] 
 ``RESPONSES_GW_SECTION_KEY`` in the environment, where an empty value counts as not set;
 a list is separated by commas. ``RESPONSES_GW_UPSTREAM`` is short for ``RESPONSES_GW_UPSTREAM_URL``.
 ``RESPONSES_GW_TEST_*`` belongs to the tests and is not looked at.
+Lists of tables (``[[models]]``) are for the file alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
+from operator import or_
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
@@ -23,6 +26,7 @@ from msgspec import Meta
 __all__ = [
     "DatabaseSettings",
     "LogSettings",
+    "ModelSettings",
     "ResponsesSettings",
     "ServerSettings",
     "Settings",
@@ -77,6 +81,10 @@ def _is_sealing_key(text: str) -> bool:
     return bool(sealing_key(text))
 
 
+def _sends_something_or_false(efforts: Mapping[str, object]) -> bool:
+    return all(sent is not True and sent != "" for sent in efforts.values())
+
+
 # `check` decides what the bounds cannot say. The value of a key with `secret` is never shown,
 # because it may hold a password even where it should not.
 Host = Annotated[str, Meta(pattern=r"^[^\s\[\]/]+$", description="a host name or an IP address")]
@@ -115,6 +123,17 @@ SealingKeys = Annotated[
         min_length=1,
         description="a list of keys, each 32 random bytes in base64 or hex",
         extra={"secret": True},
+    ),
+]
+
+Glob = Annotated[str, Meta(min_length=1, description="a glob on the model's name, such as *qwen3*")]
+EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Efforts = Annotated[
+    dict[EffortName, str | bool | dict[str, object]],
+    Meta(
+        description="a table from none, minimal, low, medium, high, xhigh or max to what is sent: "
+        "a text, false (nothing) or a table of chat_template_kwargs",
+        extra={"check": _sends_something_or_false},
     ),
 ]
 
@@ -166,10 +185,40 @@ class ResponsesSettings(Section, frozen=True):
     reasoning_summary: Literal["verbatim", "off"] = "verbatim"
     obfuscation: bool = True
     sealing_keys: SealingKeys | None = None
+    prompts_dir: Directory | None = None
 
 
 class LogSettings(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+
+
+class ModelSettings(Section, frozen=True):
+    """One ``[[models]]`` table. What is None stays as the gateway knows the model; the keys are
+    those of ``prompt.profile.ModelProfile``.
+    """
+
+    match: Glob
+    dialect: Literal["vllm", "openai"] | None = None
+    reasoning_replay: Literal["current_turn", "all", "none"] | None = None
+    reasoning_field: Literal["reasoning", "reasoning_content"] | None = None
+    reasoning_summary: Literal["verbatim", "off"] | None = None
+    effort: Efforts | None = None
+    leading_system: Literal["system", "user"] | None = None
+    late_system: Literal["fold", "system", "user"] | None = None
+    developer: Literal["system", "user"] | None = None
+    merge_user_messages: bool | None = None
+    calls_per_message: Literal["all", "one"] | None = None
+    tool_results: Literal["tool", "user"] | None = None
+    tool_images: Literal["user", "tool"] | None = None
+    tool_call_ids: Literal["as_given", "nine_characters"] | None = None
+    message_phases: bool | None = None
+    cache_salt: Literal["off", "prompt_cache_key"] | None = None
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """The keys that are set, without ``match``."""
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {k: value for k, value in values.items() if k != "match" and value is not None}
 
 
 class Settings(Section, frozen=True):
@@ -178,40 +227,83 @@ class Settings(Section, frozen=True):
     database: DatabaseSettings = DatabaseSettings()
     responses: ResponsesSettings = ResponsesSettings()
     log: LogSettings = LogSettings()
+    models: tuple[ModelSettings, ...] = ()
 
 
-SECTIONS: dict[str, type[Section]] = get_type_hints(Settings)
+def _kinds(of_lists: bool) -> dict[str, type[Section]]:
+    hints = get_type_hints(Settings)
+    return {
+        name: get_args(hint)[0] if of_lists else hint
+        for name, hint in hints.items()
+        if (get_origin(hint) is tuple) is of_lists
+    }
+
+
+SECTIONS = _kinds(of_lists=False)
+LISTS = _kinds(of_lists=True)
+"""Fields of Settings that are a list of tables, by name, with the Section of one table."""
 
 
 def load(environ: Mapping[str, str]) -> Settings:
     """The settings of this environment and of the file that it names. Raises `SettingsError`."""
     values: dict[str, dict[str, object]] = {name: {} for name in SECTIONS}
+    lists: dict[str, list[dict[str, object]]] = {}
     path = environ.get(CONFIG)
     if path:
-        for section, key, value in _from_file(path):
-            values[section][key] = _checked(section, key, value, path)
+        for name, content in _from_file(path).items():
+            if name in LISTS:
+                lists[name] = _checked_tables(name, content, path)
+            else:
+                values[name] = _checked_table(SECTIONS[name], name, content, path)
     for section, key, text, variable in _from_environment(environ):
-        values[section][key] = _checked(section, key, text, variable, is_text=True)
-    return msgspec.convert(values, Settings)
+        wanted = _keys(SECTIONS[section])[key]
+        values[section][key] = _checked(wanted, text, f"{variable}:", is_text=True)
+    return msgspec.convert({**values, **lists}, Settings)
 
 
-def _from_file(path: str) -> Iterable[tuple[str, str, object]]:
+def _from_file(path: str) -> dict[str, object]:
     try:
         with open(path, "rb") as file:
-            document = tomllib.load(file)
+            document: dict[str, object] = tomllib.load(file)
     except OSError as error:
         raise SettingsError(f"{CONFIG}: cannot read {path}: {error.strerror}") from error
     except ValueError as error:  # not TOML, or not UTF-8
         raise SettingsError(f"{CONFIG}: {path} is not a TOML file: {error}") from error
-    for section, table in document.items():
-        if section not in SECTIONS:
-            raise _unknown("section", section, SECTIONS, path)
-        if not isinstance(table, dict):
-            raise SettingsError(f"{section} in {path} must be a section: write [{section}]")
-        for key, value in table.items():
-            if key not in _keys(SECTIONS[section]):
-                raise _unknown(f"key in [{section}]", key, _keys(SECTIONS[section]), path)
-            yield section, key, value
+    for name in document:
+        if name not in SECTIONS and name not in LISTS:
+            raise _unknown("section", name, [*SECTIONS, *LISTS], path)
+    return document
+
+
+def _checked_tables(name: str, tables: object, path: str) -> list[dict[str, object]]:
+    if not isinstance(tables, list):
+        raise SettingsError(f"{name} in {path} must be a list of tables: write [[{name}]]")
+    section = LISTS[name]
+    found = []
+    for number, table in enumerate(tables):
+        place = f"{name}[{number}]"
+        found.append(_checked_table(section, place, table, path, write=f"[[{name}]]"))
+        for field in msgspec.structs.fields(section):
+            if field.required and field.name not in found[-1]:
+                allowed = _allowed(_keys(section)[field.name])
+                raise SettingsError(f"{place}.{field.name} in {path}: is missing: {allowed}")
+    return found
+
+
+def _checked_table(
+    section: type[Section], place: str, table: object, path: str, write: str = ""
+) -> dict[str, object]:
+    """``place`` is the section's name or, in a list, ``name[number]``, counted from 0."""
+    if not isinstance(table, dict):
+        raise SettingsError(f"{place} in {path} must be a section: write {write or f'[{place}]'}")
+    keys = _keys(section)
+    for key in table:
+        if key not in keys:
+            shown = f"{place}.{key}" if write else key
+            raise _unknown(f"key in {write or f'[{place}]'}", key, keys, path, shown)
+    return {
+        key: _checked(keys[key], value, f"{place}.{key} in {path}:") for key, value in table.items()
+    }
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterable[tuple[str, str, str, str]]:
@@ -233,16 +325,16 @@ def _from_environment(environ: Mapping[str, str]) -> Iterable[tuple[str, str, st
         yield *known[name], text, variable
 
 
-def _checked(section: str, key: str, value: object, source: str, is_text: bool = False) -> object:
-    """The value as its key's type; text from the environment is parsed. Raises `SettingsError`."""
-    wanted = _keys(SECTIONS[section])[key]
+def _checked(wanted: object, value: object, where: str, *, is_text: bool = False) -> object:
+    """The value as its key's type; text from the environment is parsed. Raises `SettingsError`
+    that starts with ``where``.
+    """
     try:
         result, valid = _converted(wanted, value, is_text)
     except ValueError:  # msgspec's is one; urlsplit raises it for a bad port or address
         result, valid = None, False
     if not valid:
         found = "" if _is_secret(wanted) else f", not {value!r}"
-        where = f"{source}:" if is_text else f"{section}.{key} in {source}:"
         raise SettingsError(f"{where} must be {_allowed(wanted)}{found}")
     return result
 
@@ -256,27 +348,25 @@ def _converted(wanted: object, value: object, is_text: bool) -> tuple[object, bo
     if is_text and entry is not None:
         value = [part.strip() for part in str(value).split(",")]
     result = msgspec.convert(value, wanted, strict=not is_text)
-    check: Callable[[str], bool] | None
+    check: Callable[[object], bool] | None
     check = _extra(entry or wanted).get("check")  # type: ignore[assignment]
     entries = (result,) if entry is None else result
-    return result, check is None or all(check(str(one)) for one in entries)
+    return result, check is None or all(check(one) for one in entries)
 
 
-def _unknown(what: str, name: str, known: Iterable[str], source: str) -> SettingsError:
+def _unknown(
+    what: str, name: str, known: Iterable[str], source: str, shown: str | None = None
+) -> SettingsError:
     close = difflib.get_close_matches(name, known := list(known), n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}"
-    return SettingsError(f"{name} in {source}: no such {what}; {hint}")
+    return SettingsError(f"{shown or name} in {source}: no such {what}; {hint}")
 
 
 def _keys(section: type[Section]) -> dict[str, object]:
     """The keys of a section with their types, without the None of those that may stay unset."""
     hints = get_type_hints(section, include_extras=True)
     return {
-        key: next((arg for arg in get_args(hint) if get_origin(arg) is Annotated), hint)
-        if type(None) in get_args(hint)
-        else hint
-        for key, hint in hints.items()
-        if key in section.__struct_fields__
+        key: _without_none(hint) for key, hint in hints.items() if key in section.__struct_fields__
     }
 
 
@@ -284,6 +374,12 @@ def _entry_type(wanted: object) -> object | None:
     """The type of a list's entries; None for what is no list."""
     bare = get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
     return get_args(bare)[0] if get_origin(bare) is tuple else None
+
+
+def _without_none(hint: object) -> object:
+    if get_origin(hint) is Annotated or type(None) not in get_args(hint):
+        return hint
+    return reduce(or_, (arg for arg in get_args(hint) if arg is not type(None)))
 
 
 def _meta(wanted: object) -> Meta | None:
@@ -303,4 +399,6 @@ def _allowed(wanted: object) -> str:
     meta = _meta(wanted)
     if meta is not None and meta.description is not None:
         return meta.description
+    if wanted is bool:
+        return "true or false"
     return "one of " + ", ".join(str(value) for value in get_args(wanted))

@@ -27,5 +27,6 @@ def test_the_wheel_holds_code_migrations_and_configuration(tmp_path: Path) -> No
     held = set(zipfile.ZipFile(wheel).namelist())
     wanted = {path.relative_to(ROOT).as_posix() for path in (ROOT / "responses_gw").rglob("*.py")}
     for folder, pattern in (("migrations", "*.sql"), ("conf", "*.toml")):
-        wanted |= {f"responses_gw/{folder}/{path.name}" for path in (ROOT / folder).glob(pattern)}
+        found = (ROOT / folder).rglob(pattern)
+        wanted |= {f"responses_gw/{path.relative_to(ROOT).as_posix()}" for path in found}
     assert wanted - held == set(), "not in the wheel"

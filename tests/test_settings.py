@@ -5,13 +5,25 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import re
 import tomllib
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import msgspec
 import pytest
 
-from responses_gw.settings import SECTIONS, Settings, SettingsError, load, sealing_key
+from responses_gw.api.options import ReasoningEffort
+from responses_gw.prompt.profile import ModelProfile
+from responses_gw.settings import (
+    LISTS,
+    SECTIONS,
+    ModelSettings,
+    Settings,
+    SettingsError,
+    load,
+    sealing_key,
+)
 
 KEYS = [bytes(range(start, start + 32)) for start in (0, 200)]
 SEALING_KEYS = "RESPONSES_GW_RESPONSES_SEALING_KEYS"
@@ -37,6 +49,11 @@ def refusal(environ: dict[str, str]) -> str:
 def file_refusal(file: Path, text: str) -> str:
     file.write_text(text)
     return refusal({"RESPONSES_GW_CONFIG": str(file)})
+
+
+def keys_in(lines: list[str]) -> list[str]:
+    """The lines that set a key, also those that are commented out."""
+    return [bare for line in lines if re.match(r"\w+ = ", bare := line.removeprefix("# "))]
 
 
 def test_nothing_set_gives_the_defaults() -> None:
@@ -153,6 +170,8 @@ BAD_VALUES = {
     "DATABASE_POOL_MAX": ["0", "1001"],
     "DATABASE_HISTORY_CACHE_BYTES": ["-1"],
     "LOG_LEVEL": ["loud", "INFO "],
+    "RESPONSES_OBFUSCATION": ["maybe"],
+    "RESPONSES_PROMPTS_DIR": ["prompts"],
 }
 
 
@@ -227,12 +246,12 @@ def test_secrets_are_in_no_repr_and_in_no_refusal(file: Path) -> None:
 def test_the_documented_file_has_every_key_with_its_default() -> None:
     text = DOCUMENTED.read_text()
     document = tomllib.loads(text)
-    assert list(document) == list(SECTIONS), "its sections are not those of Settings, in order"
+    assert list(document) == [*SECTIONS], "its sections are not those of Settings, in order"
     assert load({"RESPONSES_GW_CONFIG": str(DOCUMENTED)}) == Settings()
     for section, struct in SECTIONS.items():
-        lines = text.partition(f"[{section}]\n")[2].partition("\n[")[0].splitlines()
-        starts = [line.removeprefix("# ") for line in lines if " = " in line]
-        names = [start.partition(" = ")[0] for start in starts]
+        lines = text.partition(f"\n[{section}]\n")[2].splitlines()
+        lines = list(itertools.takewhile(lambda line: not re.match(r"(# \[)?\[", line), lines))
+        names = [line.partition(" = ")[0] for line in keys_in(lines)]
         fields = msgspec.structs.fields(struct)
         assert names == [field.name for field in fields], f"the keys of [{section}] differ"
         for field in fields:
@@ -240,8 +259,80 @@ def test_the_documented_file_has_every_key_with_its_default() -> None:
             assert found == field.default, f"the default of {section}.{field.name} differs"
 
 
+def test_the_documented_file_has_every_key_of_a_list_as_an_example(file: Path) -> None:
+    """A list is empty by default, so its table is commented out and can be taken as it stands."""
+    text = DOCUMENTED.read_text()
+    for name, struct in LISTS.items():
+        lines = keys_in(text.partition(f"\n# [[{name}]]\n")[2].partition("\n# [[")[0].splitlines())
+        fields = [field.name for field in msgspec.structs.fields(struct)]
+        assert [line.partition(" = ")[0] for line in lines] == fields, f"the keys of [[{name}]]"
+        (table,) = getattr(load_file(file, "\n".join([f"[[{name}]]", *lines])), name)
+        assert isinstance(table, struct)
+
+
+def test_the_documented_values_of_a_model_are_those_of_an_unknown_one() -> None:
+    example = "\n".join(keys_in(DOCUMENTED.read_text().partition("# [[models]]\n")[2].splitlines()))
+    shown = tomllib.loads(example)
+    for field in msgspec.structs.fields(ModelProfile):
+        if field.name != "effort":
+            assert shown[field.name] == field.default, field.name
+
+
+def test_a_models_table_has_the_keys_of_a_profile() -> None:
+    """They cannot share their types: the pure rooms know no settings, nor these a room."""
+    ours, theirs = get_type_hints(ModelSettings), get_type_hints(ModelProfile)
+    assert list(ours) == ["match", *theirs]
+    for name in theirs.keys() - {"effort"}:
+        assert ours[name] == theirs[name] | None, name
+    efforts = get_args(get_args(ours["effort"])[0])[0]
+    assert get_args(efforts) == get_args(ReasoningEffort)
+
+
+def test_tables_of_a_list_are_read_in_order(file: Path) -> None:
+    text = """
+        [[models]]
+        match = "*Qwen3*"
+        effort = { none = { enable_thinking = false }, max = false, low = "low" }
+        [[models]]
+        match = "*"
+        merge_user_messages = true
+        """
+    first, second = load_file(file, text).models
+    assert first == ModelSettings(
+        match="*Qwen3*",
+        effort={"none": {"enable_thinking": False}, "max": False, "low": "low"},
+    )
+    assert second.changes == {"merge_user_messages": True}
+
+
+def test_a_wrong_table_of_a_list_is_refused_by_its_number_and_key(file: Path) -> None:
+    good = '[[models]]\nmatch = "a"\n'
+    cases = {
+        "[models]\nmatch = 'a'": f"models in {file} must be a list of tables: write [[models]]",
+        "models = 'a'": f"models in {file} must be a list of tables: write [[models]]",
+        "models = ['a']": f"models[0] in {file} must be a section: write [[models]]",
+        f"{good}[[models]]\n": f"models[1].match in {file}: is missing: a glob on the model's name",
+        f"{good}{good}[[models]]\nmatch = 7": f"models[2].match in {file}: must be a glob on the",
+        "[[models]]\nmatch = ''": f"models[0].match in {file}: must be a glob on the",
+        f"{good}dialekt = 1": f"models[0].dialekt in {file}: no such key in [[models]]; did you",
+        f"{good}late_system = 'x'": f"models[0].late_system in {file}: must be one of fold, sys",
+        f"{good}merge_user_messages = 1": "models[0].merge_user_messages in "
+        f"{file}: must be true or false, not 1",
+        f"{good}effort = 'low'": f"models[0].effort in {file}: must be a table from none, minimal",
+        f"{good}effort = {{ extreme = 'x' }}": f"models[0].effort in {file}: must be a table from",
+        f"{good}effort = {{ low = true }}": f"models[0].effort in {file}: must be a table from",
+        f"{good}effort = {{ low = 3 }}": f"models[0].effort in {file}: must be a table from",
+    }
+    for text, message in cases.items():
+        assert file_refusal(file, text).startswith(message), f"{text!r} was refused differently"
+
+
+def test_a_list_is_not_for_the_environment() -> None:
+    assert "no such setting" in refusal({"RESPONSES_GW_MODELS": "[]"})
+
+
 def test_every_key_of_the_documented_file_has_a_comment_above_it() -> None:
     lines = DOCUMENTED.read_text().splitlines()
     for above, line in itertools.pairwise(lines):
-        if " = " in line and not line.startswith("# "):
+        if keys_in([line]):
             assert above.startswith("# "), f"nothing explains {line!r}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from .options import JsonSchemaFormat, TextConfig
 from .request import CreateResponse
@@ -32,6 +32,7 @@ def response_settings(request: CreateResponse) -> bytes:
         model=request.model,
         parallel_tool_calls=body.parallel_tool_calls is not False,
         previous_response_id=body.previous_response_id,
+        prompt=body.prompt or UNSET,
         prompt_cache_key=body.prompt_cache_key,
         reasoning=_reasoning(request),
         safety_identifier=body.safety_identifier,

@@ -24,6 +24,7 @@ __all__ = [
     "not_found",
     "out_of_bounds",
     "previous_response_not_found",
+    "prompt_not_found",
     "server_error",
     "unavailable",
     "unsupported_parameter",
@@ -167,6 +168,10 @@ def previous_response_not_found(response_id: str) -> ApiError:
         code="previous_response_not_found",
         param="previous_response_id",
     )
+
+
+def prompt_not_found(id: str) -> ApiError:
+    return ApiError(f"Prompt with id '{id}' not found.", status=404, param="prompt.id")
 
 
 def not_found(kind: str, id: str) -> ApiError:

@@ -10,6 +10,7 @@ __all__ = [
     "JsonObjectFormat",
     "JsonSchemaFormat",
     "PlainTextFormat",
+    "PromptReference",
     "ReasoningConfig",
     "ReasoningEffort",
     "TextConfig",
@@ -42,6 +43,14 @@ TextFormat = PlainTextFormat | JsonObjectFormat | JsonSchemaFormat
 class TextConfig(Struct, frozen=True):
     format: TextFormat | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
+
+
+class PromptReference(Struct, frozen=True):
+    """Names a prompt template of the server's; ``variables`` are looked into with it."""
+
+    id: str
+    version: str | None = None
+    variables: dict[str, Raw] | None = None
 
 
 class ReasoningConfig(Struct, frozen=True):

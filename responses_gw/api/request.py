@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from .items import ConfigurationUpdate, InputItem
-from .options import ReasoningConfig, TextConfig
+from .options import PromptReference, ReasoningConfig, TextConfig
 from .tools import Tool, ToolChoice
 
 __all__ = [
@@ -116,7 +116,7 @@ class RequestBody(UpstreamExtras, kw_only=True):
     prompt_cache_key: Annotated[str, Meta(max_length=64)] | None = None
     user: str | None = None
     conversation: Raw | UnsetType = UNSET
-    prompt: Raw | UnsetType = UNSET
+    prompt: PromptReference | None = None
 
 
 class CreateResponse(Struct, frozen=True, kw_only=True):

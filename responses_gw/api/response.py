@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from .options import PromptReference
 
 __all__ = [
     "TERMINAL_STATUSES",
@@ -94,6 +96,7 @@ class ResponseSettings(Struct, frozen=True, kw_only=True):
     model: str
     parallel_tool_calls: bool
     previous_response_id: str | None
+    prompt: PromptReference | UnsetType = UNSET
     prompt_cache_key: str | None
     reasoning: ReasoningEcho | None
     safety_identifier: str | None

@@ -6,6 +6,8 @@ do, with OpenAI's 400 and the path of the field.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -16,6 +18,7 @@ from .errors import (
     invalid_value,
     missing_required_parameter,
     out_of_bounds,
+    prompt_not_found,
     unsupported_parameter,
 )
 from .items import (
@@ -43,7 +46,7 @@ from .tools import (
     UnknownTool,
 )
 
-__all__ = ["decode_create_response", "decode_input_item", "decode_tool"]
+__all__ = ["FillPrompt", "decode_create_response", "decode_input_item", "decode_tool"]
 
 MIN_OUTPUT_TOKENS = 16
 MAX_INPUT_CHARACTERS = 10_485_760
@@ -74,16 +77,27 @@ _allowed = Decoder(AllowedTools)
 _hosted = Decoder(HostedToolChoice)
 
 
-def decode_create_response(data: bytes) -> CreateResponse:
+FillPrompt = Callable[[RequestBody], RequestBody]
+"""Puts a prompt template's contents where the request has none. Raises :class:`ApiError`."""
+
+
+def _no_prompts(body: RequestBody) -> RequestBody:
+    assert body.prompt is not None
+    raise prompt_not_found(body.prompt.id)
+
+
+def decode_create_response(data: bytes, fill_prompt: FillPrompt = _no_prompts) -> CreateResponse:
     """Decode and check a whole request body.
 
-    Raises :class:`ApiError` (400) for anything that is wrong with it.
+    Raises :class:`ApiError` (400, or 404 for an unknown prompt) for anything that is wrong with it.
     """
     try:
         data.decode()
     except UnicodeDecodeError as error:
         raise ApiError("Your request body is not valid UTF-8.") from error
     body = _body.decode(data)
+    if body.prompt is not None:
+        body = fill_prompt(body)
     if not body.model:
         raise missing_required_parameter("model")
     _refuse_unbuilt(body)
@@ -139,7 +153,7 @@ def _raw_items(body: RequestBody) -> tuple[Raw, ...]:
         if len(body.input) > MAX_INPUT_CHARACTERS:
             raise _too_long("input", MAX_INPUT_CHARACTERS, len(body.input))
         return (Raw(_encode(Message(role="user", content=body.input))),)
-    if body.input or body.previous_response_id is not None:
+    if body.input or body.previous_response_id is not None or body.prompt is not None:
         return tuple(body.input or ())
     raise missing_required_parameter("input")
 
@@ -148,10 +162,8 @@ def _refuse_unbuilt(body: RequestBody) -> None:
     """What would silently mean something else if it were ignored."""
     if body.background:
         raise unsupported_parameter("background", "is not supported by this server.")
-    for name in ("conversation", "prompt"):
-        value: Raw | UnsetType = getattr(body, name)
-        if isinstance(value, Raw) and bytes(value) != b"null":
-            raise unsupported_parameter(name, "is not supported by this server.")
+    if isinstance(body.conversation, Raw) and bytes(body.conversation) != b"null":
+        raise unsupported_parameter("conversation", "is not supported by this server.")
 
 
 def _check_output_bound(body: RequestBody) -> None:

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from ..api.errors import not_found
 from ..api.request import CreateResponse
 from ..api.response import IncompleteDetails, IncompleteReason, ResponseState, join_response
+from ..api.validate import decode_create_response
 from ..store import ItemPage, StoredResponse
 from ..upstream import ModelList
 from .faults import store_faults
@@ -32,6 +33,10 @@ class Engine:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+
+    def read(self, data: bytes) -> CreateResponse:
+        """A request from its body, with the prompt template that it names."""
+        return decode_create_response(data, self._parts.prompts.fill)
 
     def turn(self, request: CreateResponse, caller: Caller, sink: EventSink) -> Turn:
         return Turn(self._parts, request, caller, sink)

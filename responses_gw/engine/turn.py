@@ -49,6 +49,7 @@ from ..upstream import ChatStream, UpstreamClient
 from .faults import store_faults
 from .history import Histories
 from .prompt import Prompt
+from .prompt_library import PromptLibrary
 from .seals import opening_seals
 from .shield import finish_anyway
 from .sink import EventSink
@@ -78,19 +79,19 @@ class Caller(Struct, frozen=True):
 class Parts(Struct, frozen=True):
     """What a turn works with.
 
-    ``profile_of`` knows the models, ``sealer`` has the keys of sealed reasoning.
-    ``announce_seconds``: how long the model server may take to accept a call before the response is
-    announced to its client without it. ``summarises`` and ``obfuscates`` allow what a client may
-    ask for.
+    ``prompts`` are the templates that requests name, ``profile_of`` knows the models, ``sealer``
+    has the keys of sealed reasoning. ``announce_seconds``: how long the model server may take to
+    accept a call before the response is announced to its client without it. ``obfuscates`` allows
+    what a client may ask for.
     """
 
     upstream: UpstreamClient
     store: ResponseStore
     histories: Histories
+    prompts: PromptLibrary
     profile_of: Callable[[str], ModelProfile]
     sealer: Sealer
     announce_seconds: float
-    summarises: bool
     obfuscates: bool
 
 
@@ -112,13 +113,14 @@ class Turn:
         self.id = new_id("resp")
         self._created_at = int(time.time())
         self._settings = response_settings(request)
+        profile = parts.profile_of(request.model)
         self._emitter = Emitter(
             id=self.id,
             created_at=self._created_at,
             settings=self._settings,
-            style=_style(parts, request, caller),
+            style=_style(parts, request, caller, profile),
         )
-        self._profile = parts.profile_of(request.model)
+        self._profile = profile
         self._transcript = Transcript(self._profile)
         self._targets: Mapping[str, CallTarget] = {}
         self._deletions: int | None = None
@@ -413,7 +415,9 @@ class Turn:
             )
 
 
-def _style(parts: Parts, request: CreateResponse, caller: Caller) -> EventStyle:
+def _style(
+    parts: Parts, request: CreateResponse, caller: Caller, profile: ModelProfile
+) -> EventStyle:
     options = request.body.stream_options
     padded = options is None or options.include_obfuscation is not False
     seal = None
@@ -421,10 +425,11 @@ def _style(parts: Parts, request: CreateResponse, caller: Caller) -> EventStyle:
         seal = partial(parts.sealer.seal, tenant=caller.tenant)
     return EventStyle(
         dialect=caller.reasoning_dialect,
-        summary=parts.summarises and request.reasoning.wants_summary,
+        summary=profile.reasoning_summary == "verbatim" and request.reasoning.wants_summary,
         seal=seal,
         logprobs=request.wants_logprobs,
         obfuscation=parts.obfuscates and padded and request.stream,
+        phases=profile.message_phases,
     )
 
 

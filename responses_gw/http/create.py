@@ -14,7 +14,6 @@ import asyncio
 from starlette.types import Receive, Scope, Send
 
 from ..api.errors import ApiError
-from ..api.validate import decode_create_response
 from ..engine import Caller, Engine, NoSink, Turn
 from ..settings import ResponsesSettings, ServerSettings
 from .answers import send_json
@@ -66,7 +65,7 @@ class CreateResponseEndpoint:
         data = await read_json_body(
             scope, receive, self._limits.max_body_bytes, self._limits.body_timeout_seconds
         )
-        request = decode_create_response(data)
+        request = self._engine.read(data)
         return self._engine.turn(request, caller, sink if request.stream else NoSink())
 
     def _caller(self, scope: Scope) -> Caller:

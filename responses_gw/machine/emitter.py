@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from ..api import events as ev
 from ..api.content import SummaryText
 from ..api.errors import ApiError
 from ..api.ids import IdPrefix, new_id
-from ..api.items.conversation import ItemStatus
+from ..api.items.conversation import ItemStatus, MessagePhase
 from ..api.items.output import (
     OutputCustomToolCall,
     OutputFunctionCall,
@@ -82,6 +82,7 @@ class Emitter(EventWriter):
         "_created_at",
         "_id",
         "_input",
+        "_is_followed",
         "_phase",
         "_reasoning_delta",
         "_reasoning_done",
@@ -108,6 +109,7 @@ class Emitter(EventWriter):
         self._call_id = ""
         self._target = CallTarget("function", "")
         self._input = InputReader()
+        self._is_followed = False
 
     # --- what the caller sees ------------------------------------------------------------------
 
@@ -150,7 +152,9 @@ class Emitter(EventWriter):
 
     def call(self, target: CallTarget, call_id: str) -> None:
         """Begin the next call; whatever is open is closed first."""
+        self._is_followed = True
         self.close()
+        self._is_followed = False
         self._target, self._call_id = target, call_id
         match target.kind:
             case "function":
@@ -223,8 +227,10 @@ class Emitter(EventWriter):
         if self.open is then:
             return
         self._advance(ResponseStep.DELTA)
+        self._is_followed = True
         for step in ITEM_TABLE[self.open, then]:
             _STEPS[step](self, "completed")
+        self._is_followed = False
         self.open = then
 
     def _advance(self, step: ResponseStep) -> None:
@@ -276,7 +282,12 @@ class Emitter(EventWriter):
 
     def _close_message(self, status: ItemStatus) -> None:
         content = tuple(part for part in self._parts if not isinstance(part, ReasoningTextPart))
-        self._item_done(OutputMessage(id=self._item_id, status=status, content=content))
+        phase: MessagePhase | UnsetType = UNSET
+        if self.style.phases and status == "completed":
+            phase = "commentary" if self._is_followed else "final_answer"
+        self._item_done(
+            OutputMessage(id=self._item_id, status=status, content=content, phase=phase)
+        )
 
     def _close_call(self, status: ItemStatus) -> None:
         self._item_done(self._call_item(self._item_id, status, self._join()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from ..api.content import (
@@ -19,7 +20,7 @@ from ..api.content import (
 )
 from ..api.errors import ApiError
 
-__all__ = ["ChatPart", "chat_content", "plain_text", "split_images"]
+__all__ = ["ChatPart", "chat_content", "merged_content", "plain_text", "split_images"]
 
 ChatPart = dict[str, str | dict[str, str]]
 
@@ -43,6 +44,17 @@ def plain_text(content: str | list[ContentPart], separator: str) -> str:
     if isinstance(content, str):
         return content
     return separator.join(text for part in content if (text := _text_of(part)))
+
+
+def merged_content(contents: Sequence[str | list[ChatPart]]) -> str | list[ChatPart]:
+    """The contents of several messages as that of one: text alone stays a string."""
+    texts = [content for content in contents if isinstance(content, str)]
+    if len(texts) == len(contents):
+        return "\n\n".join(texts)
+    parts: list[ChatPart] = []
+    for content in contents:
+        parts += [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return parts
 
 
 def split_images(content: str | list[ChatPart]) -> tuple[str | list[ChatPart], list[ChatPart]]:

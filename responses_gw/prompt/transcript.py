@@ -14,6 +14,11 @@ The law of the prefix: taking more items never changes the bytes of settled turn
 messages of the turn that runs. A model server's prefix cache, and our cache of rendered histories,
 rest on it. :meth:`Transcript.snapshot` is the value that is cached: message bytes in one piece per
 turn, never decoded again.
+
+Some templates take no two user messages in a row. For them (``merge_user_messages``) what is said
+as the user gathers, too, until somebody else speaks. There the law holds up to the last message if
+that is the user's: it may still grow, and what the last turn's tools returned as the user's words
+then stands in the next turn's first message, which matters only to who skips turns.
 """
 
 from __future__ import annotations
@@ -34,8 +39,9 @@ from ..api.items import (
 from ..api.tools import CallTarget
 from .arguments import sane_arguments
 from .calls import CALLS, OUTPUTS, Call, call_of, output_of
-from .parts import ChatPart, chat_content, plain_text, split_images
+from .parts import ChatPart, chat_content, merged_content, plain_text, split_images
 from .profile import ModelProfile
+from .tool_call_ids import nine_characters
 from .toolset import chat_name
 
 __all__ = ["Snapshot", "Transcript", "Unseal"]
@@ -89,7 +95,8 @@ class Rendered(Struct, frozen=True):
 
 class Snapshot(Struct, frozen=True):
     """A rendered history. ``settled`` are turns, each a run of messages without the brackets of
-    their array; ``tools`` what can be called beside the request's own; ``unanswered`` the ids of
+    their array; ``spoken`` begins the user's next message where such messages are
+    merged; ``tools`` what can be called beside the request's own; ``unanswered`` the ids of
     calls without an output.
 
     Nobody changes the draft of a snapshot.
@@ -99,6 +106,7 @@ class Snapshot(Struct, frozen=True):
     system: tuple[str, ...] = ()
     settled: tuple[bytes, ...] = ()
     current: tuple[Rendered, ...] = ()
+    spoken: tuple[str | list[ChatPart], ...] = ()
     images: tuple[ChatPart, ...] = ()
     draft: Draft = msgspec.field(default_factory=Draft)
     tools: tuple[Raw, ...] = ()
@@ -109,11 +117,17 @@ class Snapshot(Struct, frozen=True):
         """Bytes, near enough for a bound on a cache."""
         current = sum(len(message.now) + len(message.later) for message in self.current)
         settled = sum(map(len, self.settled)) + sum(len(bytes(tool)) for tool in self.tools)
-        images = sum(len(str(part)) for part in self.images)
+        images = sum(len(str(part)) for part in (*self.images, *self.spoken))
         return settled + current + images + sum(map(len, self.system)) + self.draft.size + 500
 
 
+class ChatMessage(Struct, frozen=True):
+    role: str
+    content: str | list[ChatPart] | None = None
+
+
 _encode = msgspec.json.Encoder().encode
+_decode_run = msgspec.json.Decoder(list[Raw]).decode
 
 
 def _nothing_is_sealed(sealed: str) -> None:
@@ -141,6 +155,7 @@ class Transcript:
         self._system = list(start.system)
         self._settled = list(start.settled)
         self._current = list(start.current)
+        self._spoken = list(start.spoken)
         self._images = list(start.images)
         self._draft = start.draft.copy()
         self._tools = list(start.tools)
@@ -167,6 +182,7 @@ class Transcript:
             system=tuple(self._system),
             settled=tuple(self._settled),
             current=tuple(self._current),
+            spoken=tuple(self._spoken),
             images=tuple(self._images),
             draft=self._draft.copy(),
             tools=tuple(self._tools),
@@ -181,14 +197,27 @@ class Transcript:
     def messages(self, instructions: str | None = None, *, skip_turns: int = 0) -> bytes:
         """The ``messages`` of a chat request: a JSON array, without the first ``skip_turns``."""
         system = [text for text in (instructions, *self._system) if text]
-        runs = [_role("system", "\n\n".join(system))] if system else []
-        runs += self._settled[skip_turns:]
+        runs = list(self._settled[skip_turns:])
         runs += [message.now for message in self._current]
-        if self._images:
-            runs.append(_role("user", self._images))
+        if spoken := [*self._spoken, *([self._images] if self._images else [])]:
+            runs.append(_role("user", merged_content(spoken)))
         if not self._draft.is_empty:
             runs.append(self._finished_draft(with_reasoning=self._shows_reasoning))
+        if system:
+            self._lead(runs, "\n\n".join(system))
         return b"[%b]" % b",".join(runs)
+
+    def _lead(self, runs: list[bytes], text: str) -> None:
+        """Put the system message at the head, or its text into the first message if need be."""
+        role = self._profile.leading_system
+        if role == "user" and self._profile.merge_user_messages and runs:
+            first, *others = _decode_run(b"[%b]" % runs[0])
+            head = msgspec.json.decode(first, type=ChatMessage)
+            if head.role == "user":
+                content = merged_content([text, head.content or ""])
+                runs[0] = b",".join([_role("user", content), *map(bytes, others)])
+                return
+        runs.insert(0, _role(role, text))
 
     # --- one method for each kind of item ------------------------------------------------------
 
@@ -215,21 +244,28 @@ class Transcript:
                     self._draft.texts.append(text)
             case "user":
                 self._begin_turn()
-                self._put(_role("user", chat_content(item.content)))
+                self._put_user(chat_content(item.content))
+            case "developer" if self._profile.developer == "user":
+                if text := plain_text(item.content, "\n"):
+                    self._finish_draft()
+                    self._finish_outputs()
+                    self._put_user(text)
             case _:
                 self._system_text(plain_text(item.content, "\n"))
 
     def _system_text(self, text: str) -> None:
         late = self._profile.late_system
-        began = bool(self._settled or self._current or not self._draft.is_empty)
         if not text:
             return
-        if late == "fold" or not began:
+        if late == "fold" or not self._has_begun:
             self._system.append(text)
+            return
+        self._finish_draft()
+        self._finish_outputs()
+        if late == "user":
+            self._put_user(text)
         else:
-            self._finish_draft()
-            self._finish_outputs()
-            self._put(_role(late, text))
+            self._put(_role("system", text))
 
     def _reasoning(self, item: ReasoningItem) -> None:
         self._finish_outputs()
@@ -248,7 +284,7 @@ class Transcript:
         self._finish_outputs()
         function = ChatFunction(self._name_of(call.target), sane_arguments(call.arguments))
         calls = self._draft.cut if call.is_cut else self._draft.calls
-        calls.append(ChatToolCall(call.id, function))
+        calls.append(ChatToolCall(self._shown_id(call.id), function))
         self._known_calls.add(call.id)
         if not call.is_cut:
             self._unanswered.add(call.id)
@@ -262,15 +298,16 @@ class Transcript:
                 param="input",
             )
         self._unanswered.discard(call_id)
-        self._draft.calls += [call for call in self._draft.cut if call.id == call_id]
-        self._finish_draft()
+        shown = self._shown_id(call_id)
+        self._draft.calls += [call for call in self._draft.cut if call.id == shown]
+        self._finish_answered(shown)
         if self._profile.tool_images == "user":
             content, images = split_images(content)
             self._images += images
         if self._profile.tool_results == "user":
-            self._put(_role("user", _as_user_text(call_id, content)))
+            self._put_user(_as_user_text(shown, content))
         else:
-            self._put(_encode({"role": "tool", "tool_call_id": call_id, "content": content}))
+            self._put(_encode({"role": "tool", "tool_call_id": shown, "content": content}))
 
     # --- turns and drafts ----------------------------------------------------------------------
 
@@ -278,7 +315,27 @@ class Transcript:
     def _shows_reasoning(self) -> bool:
         return self._profile.reasoning_replay != "none"
 
+    @property
+    def _has_begun(self) -> bool:
+        spoken = self._settled or self._current or self._spoken
+        return bool(spoken) or not self._draft.is_empty
+
+    def _shown_id(self, call_id: str) -> str:
+        if self._profile.tool_call_ids == "nine_characters":
+            return nine_characters(call_id)
+        return call_id
+
+    def _put_user(self, content: str | list[ChatPart]) -> None:
+        if self._profile.merge_user_messages:
+            self._spoken.append(content)
+        else:
+            self._put(_role("user", content))
+
     def _put(self, message: bytes, later: bytes | None = None) -> None:
+        if self._spoken:
+            spoken = _role("user", merged_content(self._spoken))
+            self._current.append(Rendered(spoken, spoken))
+            self._spoken.clear()
         self._current.append(Rendered(message, message if later is None else later))
 
     def _begin_turn(self) -> None:
@@ -291,8 +348,8 @@ class Transcript:
     def _finish_outputs(self) -> None:
         """The pictures of tool outputs follow them in a message of the user's."""
         if self._images:
-            self._put(_role("user", self._images))
-            self._images = []
+            images, self._images = self._images, []
+            self._put_user(images)
 
     def _finish_draft(self) -> None:
         if not self._draft.is_empty:
@@ -302,15 +359,31 @@ class Transcript:
             self._put(now, later)
         self._draft = Draft()
 
+    def _finish_answered(self, id: str) -> None:
+        """Finish the message whose call is answered. Where a message has one call only, the others
+        wait for their own outputs.
+        """
+        draft = self._draft
+        waiting = [call for call in draft.calls if call.id != id]
+        if self._profile.calls_per_message == "all" or len(waiting) == len(draft.calls):
+            self._finish_draft()
+            return
+        draft.calls = [call for call in draft.calls if call.id == id]
+        self._finish_draft()
+        self._draft = Draft(calls=waiting, cut=[call for call in draft.cut if call.id != id])
+
     def _finished_draft(self, *, with_reasoning: bool) -> bytes:
+        """One message or, where each has one call only, as many as there are calls."""
         draft = self._draft
         message: dict[str, object] = {"role": "assistant"}
         message["content"] = "\n".join(draft.texts) if draft.texts else None
         if with_reasoning and draft.reasoning and self._profile.dialect == "vllm":
             message[self._profile.reasoning_field] = "\n".join(draft.reasoning)
-        if draft.calls:
-            message["tool_calls"] = draft.calls
-        return _encode(message)
+        if self._profile.calls_per_message == "all" or len(draft.calls) < 2:
+            return _encode(message | ({"tool_calls": draft.calls} if draft.calls else {}))
+        first, *others = [{"tool_calls": [call]} for call in draft.calls]
+        bare: dict[str, object] = {"role": "assistant", "content": None}
+        return b",".join(map(_encode, [message | first, *(bare | call for call in others)]))
 
 
 def _as_user_text(call_id: str, content: str | list[ChatPart]) -> str | list[ChatPart]:

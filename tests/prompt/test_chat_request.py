@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from responses_gw.api.validate import decode_create_response
 from responses_gw.prompt.chat_request import chat_request
 from responses_gw.prompt.dialect import Dialect
-from responses_gw.prompt.profile import ModelProfile
+from responses_gw.prompt.profile import EffortMap, ModelProfile
 from responses_gw.prompt.toolset import Toolset
 
 Json = dict[str, Any]
@@ -18,11 +19,16 @@ F = {"type": "function", "name": "f", "description": "d", "parameters": {"z": 1,
 G = {"type": "function", "name": "g", "parameters": None, "strict": True}
 
 
-def chat(body: bytes, messages: bytes, dialect: Dialect = "vllm") -> bytes:
+def chat(
+    body: bytes,
+    messages: bytes,
+    dialect: Dialect = "vllm",
+    profile: ModelProfile | None = None,
+) -> bytes:
     request = decode_create_response(body)
     toolset = Toolset(request.tools, (), can_constrain=dialect == "vllm")
     tools = toolset.chat_tools(request.tool_choice, request.body.parallel_tool_calls)
-    return chat_request(request, messages, tools, ModelProfile(dialect))
+    return chat_request(request, messages, tools, profile or ModelProfile(dialect))
 
 
 def sent(dialect: str = "vllm", **fields: object) -> Json:
@@ -89,6 +95,81 @@ CASES: list[tuple[Json, Json]] = [
 def test_a_field_goes_up_as(fields: Json, expected: Json) -> None:
     plain = sent()
     assert {name: value for name, value in sent(**fields).items() if name not in plain} == expected
+
+
+EFFORT: EffortMap = {
+    "none": {"enable_thinking": False, "a": 1},
+    "minimal": False,
+    "low": "medium",
+}
+
+
+def sent_by(profile: ModelProfile, **fields: object) -> Json:
+    """What a request adds to a plain one for a model of this profile."""
+    body = json.dumps({"model": "m", "input": "hi", **fields}).encode()
+    found: Json = json.loads(chat(body, b'[{"m":1}]', profile=profile))
+    return {name: value for name, value in found.items() if name not in sent()}
+
+
+@pytest.mark.parametrize(
+    ("asked", "dialect", "expected"),
+    [
+        ("none", "vllm", {"chat_template_kwargs": {"enable_thinking": False, "a": 1}}),
+        ("none", "openai", {"reasoning_effort": "none"}),  # no such field there
+        ("minimal", "vllm", {}),
+        ("low", "vllm", {"reasoning_effort": "medium"}),
+        ("low", "openai", {"reasoning_effort": "medium"}),
+        ("high", "vllm", {"reasoning_effort": "high"}),  # not in the table
+        (None, "vllm", {}),
+    ],
+)
+def test_an_effort_goes_up_as_the_models_table_says(
+    asked: str | None, dialect: Dialect, expected: Json
+) -> None:
+    profile = ModelProfile(dialect, effort=EFFORT)
+    assert sent_by(profile, reasoning={"effort": asked}) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"enable_thinking": True, "b": [2]}, {"enable_thinking": True, "a": 1, "b": [2]}),
+        ({}, {"enable_thinking": False, "a": 1}),
+        (None, {"enable_thinking": False, "a": 1}),
+        ("not an object", "not an object"),  # the model server says what it thinks of it
+    ],
+)
+def test_the_clients_own_template_arguments_go_first(given: object, expected: object) -> None:
+    found = sent_by(
+        ModelProfile(effort=EFFORT), reasoning={"effort": "none"}, chat_template_kwargs=given
+    )
+    assert found == {"chat_template_kwargs": expected}
+
+
+SALTED = ModelProfile(cache_salt="prompt_cache_key")
+
+
+@pytest.mark.parametrize(
+    ("profile", "fields", "expected"),
+    [
+        (SALTED, {"prompt_cache_key": "k1"}, {"cache_salt": "k1"}),
+        (SALTED, {"prompt_cache_key": ""}, {}),
+        (SALTED, {}, {}),
+        (SALTED, {"prompt_cache_key": "k1", "cache_salt": "own"}, {"cache_salt": "own"}),
+        (ModelProfile(), {"prompt_cache_key": "k1"}, {}),
+        (ModelProfile("openai", cache_salt="prompt_cache_key"), {"prompt_cache_key": "k1"}, {}),
+    ],
+)
+def test_a_cache_key_becomes_the_salt_where_that_is_configured(
+    profile: ModelProfile, fields: Json, expected: Json
+) -> None:
+    assert sent_by(profile, **fields) == expected
+
+
+@pytest.mark.parametrize("key", ["a@b", "a/b", "a\\b", "a\0b"])
+def test_a_cache_key_that_vllm_refuses_is_hashed(key: str) -> None:
+    salt = sent_by(SALTED, prompt_cache_key=key)["cache_salt"]
+    assert re.fullmatch("[0-9a-f]{64}", salt)
 
 
 @pytest.mark.parametrize(

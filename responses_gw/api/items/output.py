@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ..content import SummaryText
 from .client_tools import LocalShellAction, PatchOperation, ShellAction
-from .conversation import ItemStatus
+from .conversation import ItemStatus, MessagePhase
 
 __all__ = [
     "OutputApplyPatchCall",
@@ -49,6 +49,7 @@ class OutputMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="me
     status: ItemStatus
     role: Literal["assistant"] = "assistant"
     content: tuple[OutputTextPart | RefusalPart, ...] = ()
+    phase: MessagePhase | UnsetType = UNSET
 
 
 class OutputReasoning(Struct, frozen=True, kw_only=True, tag_field="type", tag="reasoning"):
