@@ -130,6 +130,28 @@ async def bodies(bench: Bench) -> None:
                     await _requests(bench, side, server, name, load, 4, each)
 
 
+async def tools(bench: Bench) -> None:
+    """CPU per request that declares 40 tools of 2 KB, as agents do on every turn."""
+    each = 10 if bench.quick else 60
+    schema = {
+        "type": "object",
+        "properties": {
+            f"field_{n}": {"type": "string", "description": "x" * 60} for n in range(17)
+        },
+    }
+    declared = [
+        {"type": "function", "name": f"tool_{n}", "description": "d" * 200, "parameters": schema}
+        for n in range(40)
+    ]
+    for store in (True, False):
+        name = f"40 tools of 2 KB, store:{str(store).lower()}"
+        load = request(_TWO_WORDS, store=store, tools=declared)
+        for _ in bench.rounds:
+            for side, server in bench.proxies:
+                if side == "service" or store:
+                    await _requests(bench, side, server, name, load, 4, each)
+
+
 async def _requests(
     bench: Bench, side: Side, server: Server, name: str, load: bytes, streams: int, each: int
 ) -> None:
@@ -321,6 +343,7 @@ MEASURES: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "requests": requests,
     "first-event": first_event,
     "bodies": bodies,
+    "tools": tools,
     "memory": memory,
     "chain": chain,
     "stalled": stalled,
