@@ -20,9 +20,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .api.errors import unavailable
 from .engine import Engine
+from .engine.files import InputFiles
 from .engine.history import Histories
+from .engine.parts import Parts
 from .engine.prompt_library import PromptLibrary
-from .engine.turn import Parts
+from .files import PdfReaders
 from .http import Edge
 from .http.health import Ready
 from .http.heartbeat import Heartbeat
@@ -44,7 +46,7 @@ from .store import (
     kept_sealing_key,
     migrate,
 )
-from .upstream import UpstreamClient
+from .upstream import Egress, UpstreamClient
 
 __all__ = ["App", "app"]
 
@@ -114,6 +116,9 @@ class App:
         await leases.start()
         self._resources.push_async_callback(leases.close)
         upstream = await enter(UpstreamClient(settings.upstream))
+        pdfs = PdfReaders(settings.files)
+        self._resources.push_async_callback(pdfs.close)
+        files = InputFiles(settings.files, await enter(Egress(settings.egress)), pdfs)
         heartbeat = Heartbeat(settings.server.heartbeat_seconds)
         heartbeat.start()
         self._resources.push_async_callback(heartbeat.close)
@@ -125,6 +130,7 @@ class App:
                 upstream,
                 store,
                 histories,
+                files,
                 PromptLibrary.read(settings.responses.prompts_dir),
                 _profiles(settings),
                 sealer,

@@ -25,6 +25,8 @@ from msgspec import Meta
 
 __all__ = [
     "DatabaseSettings",
+    "EgressSettings",
+    "FileSettings",
     "LogSettings",
     "ModelSettings",
     "ResponsesSettings",
@@ -85,6 +87,10 @@ def _sends_something_or_false(efforts: Mapping[str, object]) -> bool:
     return all(sent is not True and sent != "" for sent in efforts.values())
 
 
+def _is_host(text: str) -> bool:
+    return re.fullmatch(r"[^\s\[\]/@]+", text) is not None
+
+
 # `check` decides what the bounds cannot say. The value of a key with `secret` is never shown,
 # because it may hold a password even where it should not.
 Host = Annotated[str, Meta(pattern=r"^[^\s\[\]/]+$", description="a host name or an IP address")]
@@ -95,6 +101,19 @@ BodyBytes = Annotated[
     int, Meta(ge=1024, le=2**40, description=f"a number of bytes from 1024 to {2**40}")
 ]
 PoolSize = Annotated[int, Meta(ge=1, le=1000, description="a number of connections from 1 to 1000")]
+Count = Annotated[int, Meta(ge=1, le=10_000_000, description="a number from 1 to 10000000")]
+Workers = Annotated[int, Meta(ge=1, le=64, description="a number of processes from 1 to 64")]
+WorkerBytes = Annotated[
+    int, Meta(ge=2**27, le=2**40, description=f"a number of bytes from {2**27} to {2**40}")
+]
+Hosts = Annotated[
+    tuple[Annotated[str, Meta(extra={"check": _is_host})], ...],
+    Meta(description="a list of host names or IP addresses"),
+]
+Ports = Annotated[
+    tuple[Annotated[int, Meta(ge=1, le=65_535)], ...],
+    Meta(min_length=1, description="a list of ports from 1 to 65535"),
+]
 Directory = Annotated[str, Meta(pattern="^/", description="an absolute path of a directory")]
 UpstreamUrl = Annotated[
     str,
@@ -188,6 +207,28 @@ class ResponsesSettings(Section, frozen=True):
     prompts_dir: Directory | None = None
 
 
+class FileSettings(Section, frozen=True):
+    """Of an ``input_file``. ``pdf_*`` bound the processes that read PDFs."""
+
+    max_files: Count = 20
+    max_bytes: Bytes = 33_554_432
+    max_characters: Count = 2_000_000
+    max_pages: Count = 1000
+    fetch_seconds: Seconds = 20.0
+    pdf_seconds: Seconds = 15.0
+    pdf_memory_bytes: WorkerBytes = 1_073_741_824
+    pdf_workers: Workers = 2
+    pdf_cache_bytes: Bytes = 16_777_216
+
+
+class EgressSettings(Section, frozen=True):
+    """What the service itself may fetch from the network on behalf of a client."""
+
+    ports: Ports = (80, 443)
+    allowed_hosts: Hosts = ()
+    allow_private_networks: bool = False
+
+
 class LogSettings(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
@@ -226,6 +267,8 @@ class Settings(Section, frozen=True):
     upstream: UpstreamSettings = UpstreamSettings()
     database: DatabaseSettings = DatabaseSettings()
     responses: ResponsesSettings = ResponsesSettings()
+    files: FileSettings = FileSettings()
+    egress: EgressSettings = EgressSettings()
     log: LogSettings = LogSettings()
     models: tuple[ModelSettings, ...] = ()
 

@@ -1,7 +1,7 @@
 """The arrows between the rooms: who may import whom, and who never waits.
 
-http → engine → {tools, upstream, store} → {prompt, machine} → api; settings are known to all but
-the pure rooms; nobody imports the composition root except the command.
+http → engine → {tools, files, upstream, store} → {prompt, machine} → api; settings are known to all
+but the pure rooms; nobody imports the composition root except the command.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "machine": {"api"},
     "settings": set(),
     "telemetry": set(),
-    "upstream": BELOW_ENGINE | {"telemetry"},
+    "upstream": BELOW_ENGINE | {"telemetry", ""},
     "store": BELOW_ENGINE | {"telemetry"},
     "tools": BELOW_ENGINE | {"telemetry"},
-    "engine": BELOW_ENGINE | {"telemetry", "upstream", "store", "tools"},
+    "files": {"settings"},
+    "engine": BELOW_ENGINE | {"telemetry", "upstream", "store", "tools", "files"},
     "http": BELOW_ENGINE | {"telemetry", "engine"},
-    "app": BELOW_ENGINE | {"telemetry", "upstream", "store", "tools", "engine", "http"},
+    "app": BELOW_ENGINE | {"telemetry", "upstream", "store", "tools", "files", "engine", "http"},
     "demo": set(),
     "serving": set(),
     "doctor": {"settings", "serving", "store"},

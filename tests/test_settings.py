@@ -256,6 +256,7 @@ def test_the_documented_file_has_every_key_with_its_default() -> None:
         assert names == [field.name for field in fields], f"the keys of [{section}] differ"
         for field in fields:
             found = document[section].get(field.name)
+            found = tuple(found) if isinstance(found, list) else found
             assert found == field.default, f"the default of {section}.{field.name} differs"
 
 

@@ -31,6 +31,7 @@ from .items import (
     UnknownItem,
 )
 from .options import JsonSchemaFormat
+from .parts import check_parts
 from .request import CreateResponse, RequestBody
 from .tools import (
     TOOLS,
@@ -111,6 +112,8 @@ def decode_create_response(data: bytes, fill_prompt: FillPrompt = _no_prompts) -
     _check_output_bound(body)
     raw_items = _raw_items(body)
     items = tuple(decode_input_item(raw, f"input[{at}]") for at, raw in enumerate(raw_items))
+    for at, item in enumerate(items):
+        check_parts(item, f"input[{at}]")
     raw_tools = tuple(body.tools or ())
     tools = tuple(decode_tool(raw, f"tools[{at}]") for at, raw in enumerate(raw_tools))
     return CreateResponse(

@@ -4,7 +4,8 @@ This room brings the others together; it knows nothing of HTTP.
 """
 
 from .engine import Engine, ItemsQuery
+from .parts import Caller
 from .sink import EventSink, NoSink
-from .turn import Caller, Turn
+from .turn import Turn
 
 __all__ = ["Caller", "Engine", "EventSink", "ItemsQuery", "NoSink", "Turn"]

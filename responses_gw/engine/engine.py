@@ -14,8 +14,9 @@ from ..api.validate import decode_create_response
 from ..store import ItemPage, StoredResponse
 from ..upstream import ModelList
 from .faults import store_faults
+from .parts import Caller, Parts
 from .sink import EventSink
-from .turn import Caller, Parts, Turn
+from .turn import Turn
 
 __all__ = ["Engine", "ItemsQuery"]
 

@@ -20,41 +20,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from ..api.echo import response_settings
 from ..api.errors import ApiError, ContextOverflow, server_error, unavailable
 from ..api.ids import new_id
-from ..api.items import AdditionalTools, InputItem, ItemReference, ToolSearchOutput
 from ..api.request import CreateResponse
 from ..api.response import IncompleteReason, ResponseError, ResponseStatus, Usage
-from ..api.stored import record_of
-from ..api.tools import CallTarget, Tool
-from ..api.validate import decode_input_item, decode_tool
+from ..api.tools import CallTarget
 from ..machine.emitter import Emitter
 from ..machine.reader import ChatReader, EndKind, StreamEnd
 from ..machine.states import ResponsePhase
-from ..machine.style import EventStyle, ReasoningDialect
-from ..prompt.chat_request import chat_request
+from ..machine.style import EventStyle
 from ..prompt.profile import ModelProfile
-from ..prompt.sealing import Sealer
-from ..prompt.toolset import Toolset
-from ..prompt.transcript import Snapshot, Transcript
-from ..store import DatabaseUnavailable, LeaseLost, Outcome, ResponseStore, StoredItem
-from ..upstream import ChatStream, UpstreamClient
+from ..prompt.transcript import Transcript
+from ..store import DatabaseUnavailable, LeaseLost, Outcome, StoredItem
+from ..upstream import ChatStream
 from .faults import store_faults
-from .history import Histories
+from .parts import Caller, Parts
+from .preparation import prepare
 from .prompt import Prompt
-from .prompt_library import PromptLibrary
-from .seals import opening_seals
 from .shield import finish_anyway
 from .sink import EventSink
 
-__all__ = ["Caller", "Parts", "Turn"]
+__all__ = ["Turn"]
 
 log = logging.getLogger(__name__)
 COMMIT_PATIENCE_SECONDS = 5.0
@@ -66,33 +59,6 @@ _INCOMPLETE: dict[EndKind, IncompleteReason] = {
     EndKind.FILTERED: "content_filter",
 }
 _encode = msgspec.json.Encoder().encode
-
-
-class Caller(Struct, frozen=True):
-    """Who asks. ``headers`` have lower-case names."""
-
-    tenant: str
-    headers: Mapping[str, str]
-    reasoning_dialect: ReasoningDialect = "openai"
-
-
-class Parts(Struct, frozen=True):
-    """What a turn works with.
-
-    ``prompts`` are the templates that requests name, ``profile_of`` knows the models, ``sealer``
-    has the keys of sealed reasoning. ``announce_seconds``: how long the model server may take to
-    accept a call before the response is announced to its client without it. ``obfuscates`` allows
-    what a client may ask for.
-    """
-
-    upstream: UpstreamClient
-    store: ResponseStore
-    histories: Histories
-    prompts: PromptLibrary
-    profile_of: Callable[[str], ModelProfile]
-    sealer: Sealer
-    announce_seconds: float
-    obfuscates: bool
 
 
 class Turn:
@@ -121,7 +87,7 @@ class Turn:
             style=_style(parts, request, caller, profile),
         )
         self._profile = profile
-        self._transcript = Transcript(self._profile)
+        self._transcript: Transcript | None = None
         self._targets: Mapping[str, CallTarget] = {}
         self._deletions: int | None = None
         self._is_row = False
@@ -145,7 +111,7 @@ class Turn:
 
     async def _run(self) -> None:
         try:
-            stream = await self._open(await self._prompt())
+            stream = await self._open(await self._prepare())
         except ApiError as error:
             if self._emitter.phase is ResponsePhase.NEW:
                 raise
@@ -159,68 +125,15 @@ class Turn:
 
     # --- before the first event ----------------------------------------------------------------
 
-    async def _prompt(self) -> Prompt:
-        """The request to the model server. An open stream keeps neither it nor the client's."""
+    async def _prepare(self) -> Prompt:
         request, self._request = self._request, None
         assert request is not None, "a turn runs once"
-        items, raw_items = await self._resolve_references(request)
-        start = await self._history()
-        toolset = Toolset(
-            request.tools,
-            [*map(_decoded, start.tools), *_tools_in(items)],
-            can_constrain=self._profile.dialect == "vllm",
-        )
-        with opening_seals(self._parts.sealer, self._caller.tenant, self.id) as unseal:
-            transcript = Transcript(self._profile, start, name_of=toolset.name_of, unseal=unseal)
-            self._transcript = transcript
-            transcript.add(items)
-        transcript.check_answered()
-        tools = toolset.chat_tools(request.tool_choice, request.body.parallel_tool_calls)
-        self._targets = tools.targets
-        messages = transcript.messages(request.body.instructions)
-        if messages == b"[]":
-            raise ApiError("The input has nothing that the model can read.", param="input")
-        if self._stores:
-            records = (record_of(item, raw) for item, raw in zip(items, raw_items, strict=True))
-            self._input = [StoredItem(record.id, record.type, record.body) for record in records]
-        else:
-            self._transcript = Transcript(self._profile)
-        body = chat_request(request, messages, tools, self._profile)
-        if request.body.truncation != "auto":
-            return Prompt(body)
-
-        def without(turns: int) -> bytes:
-            left = transcript.messages(request.body.instructions, skip_turns=turns)
-            return chat_request(request, left, tools, self._profile)
-
-        return Prompt(body, turns=transcript.turns, without=without)
-
-    async def _history(self) -> Snapshot:
-        if self._parent_id is None:
-            return Snapshot(self._profile)
-        history = await self._parts.histories.load(
-            self._caller.tenant, self._parent_id, self._profile
-        )
-        self._deletions = history.deletions
-        return history.snapshot
-
-    async def _resolve_references(
-        self, request: CreateResponse
-    ) -> tuple[tuple[InputItem, ...], tuple[Raw, ...]]:
-        """The input, with stored items in place of those that stand for them."""
-        wanted = [item.id for item in request.items if isinstance(item, ItemReference)]
-        if not wanted:
-            return request.items, request.raw_items
-        with store_faults():
-            found = await self._parts.store.items(self._caller.tenant, wanted)
-        items, raws = list(request.items), list(request.raw_items)
-        for at, item in enumerate(items):
-            if isinstance(item, ItemReference):
-                if item.id not in found:
-                    raise _unknown_item(item.id)
-                raws[at] = Raw(found[item.id])
-                items[at] = decode_input_item(raws[at], f"input[{at}]")
-        return tuple(items), tuple(raws)
+        prepared = await prepare(self._parts, request, self._caller, self._profile, self.id)
+        self._input = prepared.input
+        self._transcript = prepared.transcript
+        self._deletions = prepared.deletions
+        self._targets = prepared.targets
+        return prepared.prompt
 
     async def _open(self, prompt: Prompt) -> ChatStream:
         """Call the model server, with less and less of a prompt that is too long and may be cut."""
@@ -404,7 +317,7 @@ class Turn:
         return True
 
     def _keep_history(self) -> None:
-        if self._is_row and self._deletions is not None:
+        if self._is_row and self._deletions is not None and self._transcript is not None:
             self._parts.histories.keep(
                 self._caller.tenant,
                 self.id,
@@ -430,24 +343,4 @@ def _style(
         logprobs=request.wants_logprobs,
         obfuscation=parts.obfuscates and padded and request.stream,
         phases=profile.message_phases,
-    )
-
-
-def _tools_in(items: Iterable[InputItem]) -> Iterator[Tool]:
-    """Tools that stand in the input, or that a search in it has found."""
-    for item in items:
-        if isinstance(item, AdditionalTools | ToolSearchOutput):
-            yield from map(_decoded, item.tools)
-
-
-def _decoded(raw: Raw) -> Tool:
-    return decode_tool(raw, "tools")
-
-
-def _unknown_item(id: str) -> ApiError:
-    return ApiError(
-        f"Item with id '{id}' not found. Items are not persisted when `store` is set to false. Try "
-        "again with `store` set to true, or remove this item from your input.",
-        status=404,
-        param="input",
     )

@@ -18,18 +18,17 @@ from ..api.content import (
     Refusal,
     SummaryText,
 )
-from ..api.errors import ApiError
 
 __all__ = ["ChatPart", "chat_content", "merged_content", "plain_text", "split_images"]
 
 ChatPart = dict[str, str | dict[str, str]]
+_NOT_SHOWN = "[something that cannot be shown]"
+"""A request with such a part is refused (``api.parts``); a chain that has one all the same goes on.
+"""
 
 
 def chat_content(content: str | list[ContentPart]) -> str | list[ChatPart]:
-    """A string stays one, and so does a lone text part: every template takes a string.
-
-    Raises :class:`ApiError` (400) for a part that cannot be shown to the model.
-    """
+    """A string stays one, and so does a lone text part: every template takes a string."""
     if isinstance(content, str):
         return content
     if all(_text_of(part) is not None for part in content):
@@ -91,21 +90,15 @@ def _chat_part(part: ContentPart) -> ChatPart:
             return {"type": "input_audio", "input_audio": audio}
         case InputVideo():
             return {"type": "video_url", "video_url": {"url": part.video_url}}
-        case InputFile():
-            raise ApiError(
-                "This server does not take files as input.", code="unsupported_value", param="input"
-            )
+        case InputFile():  # files have become text before (``prompt.files``)
+            return {"type": "text", "text": _NOT_SHOWN}
         case _:
             assert_never(part)
 
 
 def _image(part: InputImage) -> ChatPart:
     if part.image_url is None:
-        raise ApiError(
-            "This server takes an image as 'image_url' (a URL or a data URL), not as 'file_id'.",
-            code="unsupported_value",
-            param="input",
-        )
+        return {"type": "text", "text": _NOT_SHOWN}
     image = {"url": part.image_url}
     if part.detail in ("low", "high", "auto"):
         image["detail"] = part.detail

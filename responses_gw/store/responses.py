@@ -55,10 +55,10 @@ WITH lease AS (
     ON CONFLICT (tenant, id) DO NOTHING
     RETURNING id
 ), stored AS (
-    INSERT INTO items (tenant, response_id, position, direction, id, type, body)
-    SELECT $1, $2, item.n - 1, 'input', item.id, item.type, item.body
-    FROM created, unnest($7::text[], $8::text[], $9::bytea[])
-        WITH ORDINALITY AS item(id, type, body, n)
+    INSERT INTO items (tenant, response_id, position, direction, id, type, body, shown)
+    SELECT $1, $2, item.n - 1, 'input', item.id, item.type, item.body, item.shown
+    FROM created, unnest($7::text[], $8::text[], $9::bytea[], $10::bytea[])
+        WITH ORDINALITY AS item(id, type, body, shown, n)
 )
 SELECT EXISTS (SELECT FROM created) AS created,
        $3::text IS NULL OR EXISTS (SELECT FROM parent) AS has_parent,
@@ -145,7 +145,7 @@ WITH RECURSIVE chain AS (
 )
 SELECT depth, parent_id, status,
        coalesce((SELECT deletions FROM tenants WHERE tenant = $1), 0) AS deletions,
-       ARRAY(SELECT body FROM items
+       ARRAY(SELECT coalesce(shown, body) FROM items
              WHERE tenant = $1 AND response_id = chain.id ORDER BY position) AS bodies
 FROM chain
 """
@@ -158,7 +158,7 @@ FROM responses WHERE tenant = $1 AND id = $2
 
 # Reads only. Clients repeat ids from turn to turn: the newest item of each is taken.
 _ITEMS = """
-SELECT DISTINCT ON (id) id, body FROM items WHERE tenant = $1 AND id = ANY ($2::text[])
+SELECT DISTINCT ON (id) id, type, body, shown FROM items WHERE tenant = $1 AND id = ANY ($2::text[])
 ORDER BY id, response_id DESC, position DESC
 """
 
@@ -204,11 +204,12 @@ class ResponseStore:
         if parent_id is not None and not is_storable_id(parent_id):
             raise ParentNotFound(parent_id)
         ids, types, bodies = _columns(input)
+        shown = [item.shown for item in input]
         for _ in range(CONFLICT_TRIES):
             row = await self._database.fetchrow(
                 _CREATE,
                 *(tenant, id, parent_id, created_at, settings, self._owner),
-                *(ids, types, bodies),
+                *(ids, types, bodies, shown),
             )
             assert row is not None, "the statement always selects one row"
             if row["created"] or row["was_ours"]:
@@ -305,10 +306,12 @@ class ResponseStore:
         row = await self._database.fetchrow(_TIP, tenant, id) if is_storable_id(id) else None
         return None if row is None else Tip(row["status"], row["deletions"])
 
-    async def items(self, tenant: str, ids: Sequence[str]) -> dict[str, bytes]:
+    async def items(self, tenant: str, ids: Sequence[str]) -> dict[str, StoredItem]:
         """The newest item, input or output, of each id that there is."""
         rows = await self._database.fetch(_ITEMS, tenant, [id for id in ids if is_storable_id(id)])
-        return {row["id"]: row["body"] for row in rows}
+        return {
+            row["id"]: StoredItem(row["id"], row["type"], row["body"], row["shown"]) for row in rows
+        }
 
 
 def _response_of(row: Row) -> StoredResponse:

@@ -26,11 +26,16 @@ ResponseStatus = Literal["queued", "in_progress", "completed", "failed", "incomp
 
 
 class StoredItem(Struct, frozen=True):
-    """``body`` is the item's JSON, kept byte for byte."""
+    """``body`` is the item's JSON, kept byte for byte.
+
+    ``shown`` is the JSON that a model reads instead where files had to become text; a chain gives
+    that one.
+    """
 
     id: str
     type: str
     body: bytes
+    shown: bytes | None = None
 
 
 class StoredResponse(Struct, frozen=True):

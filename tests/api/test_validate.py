@@ -364,3 +364,84 @@ def test_no_item_raises_anything_but_an_api_error(items: list[dict[str, object]]
 def test_no_bytes_raise_anything_but_an_api_error(data: bytes) -> None:
     with pytest.raises(ApiError):
         decode_create_response(data)
+
+
+def said(role: str, *parts: Json) -> Json:
+    return {"type": "message", "role": role, "content": list(parts)}
+
+
+IMAGE: Json = {"type": "input_image", "image_url": "data:image/png;base64,AA"}
+FILE: Json = {"type": "input_file", "file_data": "aGk="}
+TEXT: Json = {"type": "input_text", "text": "hi"}
+
+# (an item, code, the end of the path)
+WRONG_PARTS: list[tuple[Json, str, str]] = [
+    (
+        said("user", {"type": "input_file", "file_id": "f"}),
+        "unsupported_value",
+        "content[0].file_id",
+    ),
+    (said("user", {"type": "input_file"}), "missing_required_parameter", "content[0].file_data"),
+    (
+        said("user", FILE | {"file_url": "http://a"}),
+        "mutually_exclusive_parameters",
+        "content[0]",
+    ),
+    (
+        said("user", TEXT, {"type": "input_image", "file_id": "f"}),
+        "unsupported_value",
+        "content[1].file_id",
+    ),
+    (said("user", {"type": "input_image"}), "missing_required_parameter", "content[0].image_url"),
+    *(
+        (said("user", IMAGE | {"image_url": url}), "invalid_value", "content[0].image_url")
+        for url in ("", "cat.png", "file:///etc/passwd", "http://", "ftp://a/b", "data:image/png")
+    ),
+    (
+        said("user", {"type": "input_video", "video_url": "file:///a"}),
+        "invalid_value",
+        "content[0].video_url",
+    ),
+    *((said(role, TEXT, IMAGE), "invalid_value", "content[1]") for role in ("assistant", "system")),
+    (said("developer", IMAGE), "invalid_value", "content[0]"),
+    (said("assistant", FILE), "invalid_value", "content[0]"),
+    (
+        {
+            "type": "function_call_output",
+            "call_id": "c",
+            "output": [TEXT, {"type": "input_file", "file_id": "f"}],
+        },
+        "unsupported_value",
+        "output[1].file_id",
+    ),
+    (
+        {
+            "type": "custom_tool_call_output",
+            "call_id": "c",
+            "output": [{"type": "input_image", "file_id": "f"}],
+        },
+        "unsupported_value",
+        "output[0].file_id",
+    ),
+]
+
+
+@pytest.mark.parametrize(("item", "code", "path"), WRONG_PARTS)
+def test_a_wrong_part_is_refused_with_its_path(item: Json, code: str, path: str) -> None:
+    error = refusal(body(input=[said("user", TEXT), item]))
+    assert (error.code, error.param) == (code, f"input[1].{path}")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        said("user", TEXT, IMAGE, FILE),
+        said("user", IMAGE | {"image_url": "https://a.test/b.png"}),
+        said("system", FILE),
+        said("developer", TEXT, FILE),
+        said("assistant", TEXT, {"type": "output_text", "text": "hi"}),
+        {"type": "function_call_output", "call_id": "c", "output": [IMAGE, FILE]},
+    ],
+)
+def test_a_right_part_is_taken(item: Json) -> None:
+    assert len(decode_create_response(body(input=[item])).items) == 1

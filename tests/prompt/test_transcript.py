@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses_gw.api.errors import ApiError
 from responses_gw.api.items import InputItem
 from responses_gw.api.stored import record_of
 from responses_gw.api.validate import decode_create_response, decode_input_item
@@ -255,10 +254,9 @@ def test_another_dialect_gets_no_reasoning_field() -> None:
 @pytest.mark.parametrize(
     "part", [{"type": "input_file", "file_id": "f"}, {"type": "input_image", "file_id": "f"}]
 )
-def test_what_cannot_be_shown_to_the_model_is_an_error(part: Json) -> None:
-    with pytest.raises(ApiError) as caught:
-        messages(user([part]))
-    assert caught.value.status == 400
+def test_what_cannot_be_shown_does_not_end_a_chain(part: Json) -> None:
+    text = {"type": "text", "text": "[something that cannot be shown]"}
+    assert messages(user([part])) == [{"role": "user", "content": [text]}]
 
 
 texts = st.text(min_size=1, max_size=8)

@@ -89,7 +89,8 @@ async def turn(store: ResponseStore, tenant: str, id: str, parent: str | None = 
 
 
 async def item_of(store: ResponseStore, tenant: str, id: str) -> bytes | None:
-    return (await store.items(tenant, [id])).get(id)
+    found = (await store.items(tenant, [id])).get(id)
+    return None if found is None else found.body
 
 
 async def test_a_new_response_is_in_progress(store: ResponseStore, tenant: str) -> None:
@@ -408,7 +409,23 @@ async def test_the_newest_item_of_an_id_is_found(store: ResponseStore, tenant: s
 async def test_several_items_are_found_at_once(store: ResponseStore, tenant: str) -> None:
     await begin(store, tenant, "r", inputs=3)
     found = await store.items(tenant, ["r-in2", "none", "r-in0", "r-in0", "\x00"])
-    assert found == {"r-in0": b"r in 0", "r-in2": b"r in 2"}
+    assert {id: one.body for id, one in found.items()} == {"r-in0": b"r in 0", "r-in2": b"r in 2"}
+
+
+async def test_a_chain_gives_what_a_model_was_shown_and_a_list_what_the_client_sent(
+    store: ResponseStore, tenant: str
+) -> None:
+    file = StoredItem("msg_1", "message", b"with a file", b"with its text")
+    plain = StoredItem("msg_2", "message", b"plain")
+    await store.create(
+        tenant, id="r", parent_id=None, created_at=1, settings=b"", input=[file, plain]
+    )
+    chain = await store.chain(tenant, "r")
+    page = await store.input_items(tenant, "r", after=None, limit=9, order="asc")
+    assert chain is not None and page is not None
+    assert chain.items == (b"with its text", b"plain")
+    assert page.items == (b"with a file", b"plain")
+    assert await store.items(tenant, ["msg_1", "msg_2"]) == {"msg_1": file, "msg_2": plain}
 
 
 async def test_odd_words_of_clients_are_stored_without_error(

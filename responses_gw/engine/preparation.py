@@ -1,0 +1,149 @@
+"""What a request needs before the model is called: its history, its files, its tools, its prompt.
+
+Nothing is stored and nothing is sent here; every fault of the request that was not seen when it was
+decoded is found here and becomes a 400.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+from msgspec import Raw, Struct
+
+from ..api.errors import ApiError
+from ..api.items import AdditionalTools, InputItem, ItemReference, ToolSearchOutput
+from ..api.request import CreateResponse
+from ..api.stored import record_of
+from ..api.tools import CallTarget, Tool
+from ..api.validate import decode_input_item, decode_tool
+from ..prompt.chat_request import chat_request
+from ..prompt.profile import ModelProfile
+from ..prompt.toolset import ChatTools, Toolset
+from ..prompt.transcript import Snapshot, Transcript
+from ..store import StoredItem
+from .faults import store_faults
+from .history import History
+from .parts import Caller, Parts
+from .prompt import Prompt
+from .seals import opening_seals
+
+__all__ = ["Prepared", "prepare"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Prepared(Struct, frozen=True):
+    """``targets`` says what the functions stand for that the model is shown. A request that is not
+    stored has no ``input`` to store and no ``transcript`` to keep; ``deletions`` is the tenant's
+    count when its history was read.
+    """
+
+    prompt: Prompt
+    targets: Mapping[str, CallTarget]
+    input: list[StoredItem]
+    transcript: Transcript | None
+    deletions: int | None
+
+
+class Given(Struct, frozen=True):
+    """An item of the input and its JSON as it is stored; ``shown`` where a model was shown other
+    JSON, of which ``item`` was then decoded.
+    """
+
+    item: InputItem
+    raw: Raw
+    shown: bytes | None = None
+
+
+async def prepare(
+    parts: Parts, request: CreateResponse, caller: Caller, profile: ModelProfile, id: str
+) -> Prepared:
+    """Raises :class:`ApiError`."""
+    given = await _resolve_references(parts, request, caller)
+    history = await _history(parts, request, caller, profile)
+    start = Snapshot(profile) if history is None else history.snapshot
+    items = await parts.files.shown([one.item for one in given])
+    toolset = Toolset(
+        request.tools,
+        [*map(_decoded, start.tools), *_tools_in(items)],
+        can_constrain=profile.dialect == "vllm",
+    )
+    with opening_seals(parts.sealer, caller.tenant, id) as unseal:
+        transcript = Transcript(profile, start, name_of=toolset.name_of, unseal=unseal)
+        transcript.add(items)
+    transcript.check_answered()
+    tools = toolset.chat_tools(request.tool_choice, request.body.parallel_tool_calls)
+    return Prepared(
+        prompt=_prompt(request, transcript, tools, profile),
+        targets=tools.targets,
+        input=list(map(_stored, given, items)) if request.store else [],
+        transcript=transcript if request.store else None,
+        deletions=None if history is None else history.deletions,
+    )
+
+
+def _prompt(
+    request: CreateResponse, transcript: Transcript, tools: ChatTools, profile: ModelProfile
+) -> Prompt:
+    def without(turns: int) -> bytes:
+        left = transcript.messages(request.body.instructions, skip_turns=turns)
+        if left == b"[]":
+            raise ApiError("The input has nothing that the model can read.", param="input")
+        return chat_request(request, left, tools, profile)
+
+    if request.body.truncation != "auto":
+        return Prompt(without(0))
+    return Prompt(without(0), turns=transcript.turns, without=without)
+
+
+async def _history(
+    parts: Parts, request: CreateResponse, caller: Caller, profile: ModelProfile
+) -> History | None:
+    parent = request.body.previous_response_id
+    return None if parent is None else await parts.histories.load(caller.tenant, parent, profile)
+
+
+async def _resolve_references(parts: Parts, request: CreateResponse, caller: Caller) -> list[Given]:
+    """The input, with stored items in place of those that stand for them."""
+    given = [Given(item, raw) for item, raw in zip(request.items, request.raw_items, strict=True)]
+    wanted = [one.item.id for one in given if isinstance(one.item, ItemReference)]
+    if not wanted:
+        return given
+    with store_faults():
+        found = await parts.store.items(caller.tenant, wanted)
+    for at, one in enumerate(given):
+        if isinstance(one.item, ItemReference):
+            stored = found.get(one.item.id)
+            if stored is None:
+                raise _unknown_item(one.item.id)
+            item = decode_input_item(stored.shown or stored.body, f"input[{at}]")
+            given[at] = Given(item, Raw(stored.body), stored.shown)
+    return given
+
+
+def _stored(given: Given, item: InputItem) -> StoredItem:
+    """What the client gave and, where that differs, what the model is shown."""
+    record = record_of(given.item, given.raw)
+    shown = given.shown if item is given.item else _encode(item)
+    return StoredItem(record.id, record.type, record.body, shown)
+
+
+def _tools_in(items: Iterable[InputItem]) -> Iterator[Tool]:
+    """Tools that stand in the input, or that a search in it has found."""
+    for item in items:
+        if isinstance(item, AdditionalTools | ToolSearchOutput):
+            yield from map(_decoded, item.tools)
+
+
+def _decoded(raw: Raw) -> Tool:
+    return decode_tool(raw, "tools")
+
+
+def _unknown_item(id: str) -> ApiError:
+    return ApiError(
+        f"Item with id '{id}' not found. Items are not persisted when `store` is set to false. Try "
+        "again with `store` set to true, or remove this item from your input.",
+        status=404,
+        param="input",
+    )
