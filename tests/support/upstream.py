@@ -130,6 +130,7 @@ class ScriptedUpstream:
         self.requests: list[Received] = []
         self.visits: list[Received] = []
         self.default: tuple[Step, ...] = DEFAULT
+        self.models = _MODELS  # the body of GET /v1/models
         self.connections = 0  # accepted since the start
         self.failures: list[BaseException] = []  # faults of a script itself, raised at the end
         self._scripts: deque[tuple[Step, ...]] = deque()
@@ -228,7 +229,7 @@ class ScriptedUpstream:
     def _arrive(self, request: Received) -> tuple[Step, ...]:
         if request.method != "POST" or not request.path.endswith("/chat/completions"):
             self._note(lambda: self.visits.append(request))
-            known = {"/v1/models": Status(200, _MODELS), "/health": Status(200)}
+            known = {"/v1/models": Status(200, self.models), "/health": Status(200)}
             return (known.get(request.path, Status(404, b'{"detail":"Not Found"}')),)
         script = self._scripts.popleft() if self._scripts else self.default
         self._note(lambda: self.requests.append(request))
