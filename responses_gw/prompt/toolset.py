@@ -178,10 +178,10 @@ class Toolset:
 
 
 def chat_name(target: CallTarget) -> str:
-    """The plain name of a tool's function."""
+    """The plain name of a tool's function. Some namespaces end in the separator (Codex 0.125)."""
     if target.namespace is None:
         return target.name
-    name = f"{target.namespace}{SEPARATOR}{target.name}"
+    name = f"{target.namespace.removesuffix(SEPARATOR)}{SEPARATOR}{target.name}"
     return name if len(name) <= MAX_NAME_CHARACTERS else _hashed(name, target)
 
 
