@@ -1,0 +1,83 @@
+"""The real Codex CLI in front of the service, put in place by ``bin/test --codex``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from ..support.service import Service
+from ..support.upstream import ScriptedUpstream
+from .client import Codex, Metadata
+from .relay import Relay
+from .shapes import RECORDINGS, Json, neutral, write
+
+
+class CodexFactory(Protocol):
+    """A Codex in folders of its own, with some model's metadata."""
+
+    def __call__(self, metadata: Metadata = "unknown", **settings: int) -> Codex: ...
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    path = os.environ.get("RESPONSES_GW_TEST_CODEX")
+    if path is None:
+        pytest.fail("Codex is installed and named by bin/test --codex")
+    return Path(path)
+
+
+@pytest.fixture(scope="module")
+def shared_upstream() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as server:
+        yield server
+
+
+@pytest.fixture
+def upstream(shared_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    """The model server, with no memory of the tests before."""
+    shared_upstream.requests.clear()
+    shared_upstream.visits.clear()
+    return shared_upstream
+
+
+@pytest.fixture(scope="module")
+def service(
+    shared_upstream: ScriptedUpstream,
+    module_database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    env = {
+        "RESPONSES_GW_UPSTREAM": shared_upstream.url,
+        "RESPONSES_GW_DATABASE_URL": module_database_url,
+    }
+    with Service(env, tmp_path_factory.mktemp("service") / "service.log") as running:
+        yield running
+
+
+@pytest.fixture
+def relay(service: Service) -> Iterator[Relay]:
+    with Relay(service.port) as running:
+        yield running
+
+
+@pytest.fixture
+def codex(program: Path, tmp_path: Path, relay: Relay) -> CodexFactory:
+    def make(metadata: Metadata = "unknown", **settings: int) -> Codex:
+        return Codex(program, tmp_path / "codex", relay.url, metadata, settings)
+
+    return make
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Callable[[str, Json], None]:
+    """Makes a request a recording for the default run, if the environment asks for it."""
+
+    def keep(name: str, body: Json) -> None:
+        if os.environ.get("RESPONSES_GW_TEST_RECORD"):
+            write(RECORDINGS / f"{name}.json", neutral(body, tmp_path / "codex"))
+
+    return keep
