@@ -10,7 +10,11 @@ from pathlib import Path
 import msgspec
 import openai
 import pytest
-from openai.types.chat import ChatCompletion, ChatCompletionToolUnionParam
+from openai.types.chat import (
+    ChatCompletion,
+    ChatCompletionMessageParam,
+    ChatCompletionToolUnionParam,
+)
 
 from responses_gw.demo.sample import sample
 from tests.support import frames
@@ -261,6 +265,47 @@ def test_parallel_tool_calls_false_asks_for_one_city_after_the_other(client: ope
     assert cities == [["Paris", "Oslo", "Rome"], ["Paris"]]
     assert [name for name, _ in calls(next_one)] == ["get_weather"]
     assert "Oslo" in str(calls(next_one))
+
+
+def test_a_command_is_run_with_the_tool_that_takes_one(client: openai.OpenAI) -> None:
+    tools: list[ChatCompletionToolUnionParam] = [
+        ADD,
+        {
+            "type": "function",
+            "function": {
+                "name": "exec_command",
+                "parameters": {
+                    "type": "object",
+                    "properties": {"cmd": {"type": "string"}, "tty": {"type": "boolean"}},
+                    "required": ["cmd"],
+                },
+            },
+        },
+    ]
+    asked: list[ChatCompletionMessageParam] = [
+        {"role": "user", "content": "Please run `echo hi > made.txt` for me."}
+    ]
+    first = client.chat.completions.create(model="demo", messages=asked, tools=tools)
+    assert calls(first) == [("exec_command", {"cmd": "echo hi > made.txt"})]
+    asked += [
+        {
+            "role": "assistant",
+            "tool_calls": [
+                {
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {
+                        "name": "exec_command",
+                        "arguments": '{"cmd": "echo hi > made.txt"}',
+                    },
+                }
+            ],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": "exit code 0"},
+    ]
+    last = client.chat.completions.create(model="demo", messages=asked, tools=tools)
+    said = last.choices[0].message.content
+    assert said == "exec_command(echo hi > made.txt) says: exit code 0"
 
 
 def test_forced_calls_fit_the_schema_of_their_tool(client: openai.OpenAI) -> None:

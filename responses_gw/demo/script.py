@@ -1,7 +1,7 @@
 """What the demo model says: a pure function from a chat request to an answer.
 
 The rules are tried in order, the first that applies answers: a forced tool call, structured output,
-weather calls, results of tools, the user's name, counting, a greeting, an echo.
+weather calls, a command to run, results of tools, the user's name, counting, a greeting, an echo.
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ _COUNT = re.compile(r"\bcount (?:up )?to (\d{1,5})\b", re.IGNORECASE)
 _GREETING = re.compile(r"\s*(hello|hi|hey|good (?:morning|evening|day))\b", re.IGNORECASE)
 _WEATHER = re.compile(r"\bweather\b.*?\b(?:in|for|at)\s+([^?!.\n]+)", re.IGNORECASE)
 _WHEN = re.compile(r"\s+(?:today|tomorrow|tonight|now|right now|please)\b.*", re.IGNORECASE)
+_RUN = re.compile(r"\brun `([^`]+)`", re.IGNORECASE)
+_COMMAND = re.compile(r"cmd|command", re.IGNORECASE)
 _PLACE = re.compile(r"city|location|place|town", re.IGNORECASE)
 
 
@@ -129,6 +131,8 @@ def _script(request: ChatRequest) -> Answer:
         return Answer("The answer must be JSON.", _json({"answer": results or asked}))
     if request.tools and choice != "none" and (calls := _weather_calls(request, asked)):
         return Answer("I need a tool for this.", calls=calls)
+    if request.tools and choice != "none" and (calls := _command_calls(request, asked)):
+        return Answer("I need a shell for this.", calls=calls)
     if results:
         return Answer("The tool has answered.", "\n".join(results))
     return _chat(request.messages, asked)
@@ -182,6 +186,28 @@ def _weather_calls(request: ChatRequest, asked: str) -> tuple[Call, ...]:
         if not any(_json(city) in earlier for earlier in before) and isinstance(arguments, dict):
             calls.append(Call(tool.function.name, _json(arguments | {place: city})))
     return tuple(calls if request.parallel_tool_calls is not False else calls[:1])
+
+
+def _command_calls(request: ChatRequest, asked: str) -> tuple[Call, ...]:
+    """A call that runs the command of the question, unless this turn has called something."""
+    found = _RUN.search(asked)
+    tool = next((one for one in request.tools or () if _command(one)), None)
+    if tool is None or not found or _calls_of_turn(request.messages):
+        return ()
+    arguments = sample({"type": "object", **tool.function.parameters})
+    if not isinstance(arguments, dict):
+        return ()
+    return (Call(tool.function.name, _json(arguments | {_command(tool): found[1]})),)
+
+
+def _command(tool: Tool) -> str:
+    """The name of the tool's command property, empty when it has none that is a string."""
+    known = properties(tool.function.parameters).items()
+    return next((name for name, one in known if _COMMAND.fullmatch(name) and _is_text(one)), "")
+
+
+def _is_text(schema: object) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "string"
 
 
 def _place(tool: Tool) -> str:

@@ -58,7 +58,8 @@ class Codex:
     folder: Path
     url: str
     metadata: Metadata = "unknown"
-    settings: Mapping[str, int] = field(default_factory=dict)  # of the provider
+    model: str = MODEL
+    settings: Mapping[str, str] = field(default_factory=dict)  # of the provider, in TOML
     home: Path = field(init=False)
     work: Path = field(init=False)
 
@@ -96,7 +97,7 @@ class Codex:
         shown = f'model_catalog_json = "{catalog}"\n' if self.metadata != "unknown" else ""
         settings = "\n".join(f"{name} = {value}" for name, value in self.settings.items())
         return f"""\
-model = "{MODEL}"
+model = "{self.model}"
 model_provider = "gw"
 {shown}
 [model_providers.gw]

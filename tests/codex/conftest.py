@@ -11,15 +11,22 @@ import pytest
 
 from ..support.service import Service
 from ..support.upstream import ScriptedUpstream
-from .client import Codex, Metadata
+from .client import MODEL, Codex, Metadata
 from .relay import Relay
 from .shapes import RECORDINGS, Json, neutral, write
 
 
 class CodexFactory(Protocol):
-    """A Codex in folders of its own, with some model's metadata."""
+    """A Codex in folders of its own, with some model's metadata and settings of the provider."""
 
-    def __call__(self, metadata: Metadata = "unknown", **settings: int) -> Codex: ...
+    def __call__(
+        self,
+        metadata: Metadata = "unknown",
+        *,
+        url: str | None = ...,
+        model: str = ...,
+        **settings: str,
+    ) -> Codex: ...
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +73,15 @@ def relay(service: Service) -> Iterator[Relay]:
 
 @pytest.fixture
 def codex(program: Path, tmp_path: Path, relay: Relay) -> CodexFactory:
-    def make(metadata: Metadata = "unknown", **settings: int) -> Codex:
-        return Codex(program, tmp_path / "codex", relay.url, metadata, settings)
+    def make(
+        metadata: Metadata = "unknown",
+        *,
+        url: str | None = None,
+        model: str = MODEL,
+        **settings: str,
+    ) -> Codex:
+        folder = tmp_path / "codex"
+        return Codex(program, folder, url or relay.url, metadata, model, settings)
 
     return make
 

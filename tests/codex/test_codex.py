@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from ..support.fixtures import ServiceFactory
 from ..support.service import Service
 from ..support.upstream import (
     DONE,
@@ -260,6 +261,33 @@ def test_a_long_session_is_compacted(
     assert "What happened so far." in json.dumps(after["input"][-1])
     keep("compaction", compaction)
     keep("compacted", after)
+
+
+def test_without_websockets_codex_goes_on_over_http(
+    upstream: ScriptedUpstream, service: Service, codex: CodexFactory
+) -> None:
+    upstream.play(answer("Done."))
+    run = codex(url=f"{service.url}/v1", supports_websockets="true").exec("hello")
+    succeeded(run)
+    assert "econnecting" not in json.dumps(run.events)
+
+
+def test_the_demo_model_runs_a_command(
+    codex: CodexFactory, service_factory: ServiceFactory, module_database_url: str
+) -> None:
+    pace = {"RESPONSES_DEMO_TOKENS_PER_SECOND": "0"}
+    demo = service_factory(pace, app="responses_gw.demo:app", ready_path="/health")
+    service = service_factory(
+        {
+            "RESPONSES_GW_UPSTREAM": f"{demo.url}/v1",
+            "RESPONSES_GW_DATABASE_URL": module_database_url,
+        }
+    )
+    user = codex(url=f"{service.url}/v1", model="demo")
+    run = user.exec("Please run `echo made > made.txt && echo said`.")
+    assert run.code == 0, run.events
+    assert (user.work / "made.txt").read_text() == "made\n"
+    assert run.message.startswith("exec_command(echo made > made.txt && echo said) says:")
 
 
 def test_the_list_of_models_is_one_that_codex_takes(
