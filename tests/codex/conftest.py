@@ -60,6 +60,7 @@ def service(
     env = {
         "RESPONSES_GW_UPSTREAM": shared_upstream.url,
         "RESPONSES_GW_DATABASE_URL": module_database_url,
+        "RESPONSES_GW_SERVER_HEARTBEAT_SECONDS": "0.4",
     }
     with Service(env, tmp_path_factory.mktemp("service") / "service.log") as running:
         yield running

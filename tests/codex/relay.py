@@ -1,4 +1,4 @@
-"""A relay between Codex and the service that keeps every request."""
+"""A relay between Codex and the service that keeps every request. It knows no WebSockets."""
 
 from __future__ import annotations
 

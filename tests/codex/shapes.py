@@ -44,6 +44,8 @@ def neutral(body: Json, folder: Path) -> Json:
 
     def walk(value: object, key: str = "") -> object:
         match value:
+            case dict() if key == "client_metadata":  # Codex keeps no order there
+                return {name: walk(value[name], name) for name in sorted(value)}
             case dict():
                 return {name: walk(one, name) for name, one in value.items()}
             case list():

@@ -17,6 +17,7 @@ from ..support.upstream import (
     ScriptedUpstream,
     Status,
     Step,
+    Wait,
     answer,
     arguments,
     call,
@@ -194,6 +195,33 @@ def test_a_failing_model_server_is_tried_again(
     succeeded(codex().exec("hello"))
 
 
+@pytest.mark.parametrize("said", [b"", role() + text("Do")], ids=["before", "within"])
+def test_a_silent_model_server_is_waited_for(
+    upstream: ScriptedUpstream, codex: CodexFactory, said: bytes
+) -> None:
+    rest = text("ne.") if said else role() + text("Done.")
+    upstream.play(*([said] if said else []), Wait(4.0), rest, finish("stop"), usage(), DONE)
+    succeeded(codex(stream_idle_timeout_ms="1500").exec("hello"))
+    assert len(upstream.requests) == 1
+
+
+def test_parallel_calls_are_all_made(
+    upstream: ScriptedUpstream, relay: Relay, codex: CodexFactory, keep: Keep
+) -> None:
+    data = role() + text("Both at once.")
+    for index, name in enumerate(("one", "two")):
+        data += call(index, f"chatcmpl-tool-{name}", "exec_command")
+        data += arguments(index, json.dumps({"cmd": f"echo {name} > {name}.txt"}))
+    upstream.play(data + finish("tool_calls") + usage() + DONE)
+    upstream.play(answer("Done."))
+    user = codex()
+    succeeded(user.exec("make two files"))
+    assert {path.name for path in user.work.iterdir()} == {"one.txt", "two.txt"}
+    results = [m for m in upstream.requests[1].messages if m["role"] == "tool"]
+    assert [m["tool_call_id"] for m in results] == ["chatcmpl-tool-one", "chatcmpl-tool-two"]
+    keep("parallel", relay.bodies[-1])
+
+
 def test_a_full_context_is_told_and_not_tried_again(
     upstream: ScriptedUpstream, codex: CodexFactory
 ) -> None:
@@ -219,6 +247,9 @@ def test_a_tool_loop_keeps_its_reasoning(
     assert len(of_type(relay.bodies[-1], "reasoning")) == 2
     thoughts = [message.get("reasoning") for message in upstream.requests[-1].messages]
     assert [thought for thought in thoughts if thought] == ["I need a shell.", "And again."]
+    shown = [item["text"] for item in run.items if item["type"] == "reasoning"]
+    asks = metadata == "unknown"  # the other one's metadata wants no summary
+    assert shown == (["I need a shell.", "And again.", "That is all."] if asks else [])
     keep(f"reasoning_{metadata}", relay.bodies[-1])
 
 

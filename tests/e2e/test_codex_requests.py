@@ -46,6 +46,7 @@ SEARCHING = SESSION | {"apply_patch", "tool_search"}
 OFFERED: dict[str, set[str]] = {
     "shell": UNKNOWN,
     "mcp": UNKNOWN,
+    "parallel": UNKNOWN,
     "resumed": UNKNOWN,
     "reasoning_unknown": UNKNOWN,
     "schema": UNKNOWN,
