@@ -184,6 +184,16 @@ async def test_what_came_back_can_be_sent_again(
     assert {one["function"]["name"] for one in made} == OFFERED[name]
 
 
+@pytest.mark.parametrize("name", ["reasoning_unknown", "reasoning_gpt-5.5"])
+async def test_reasoning_is_read_although_its_seal_is_foreign(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream, name: str
+) -> None:
+    upstream.play(answer("Done."))
+    await posted(http, recorded(name))
+    thoughts = [message.get("reasoning") for message in upstream.requests[0].messages]
+    assert [one for one in thoughts if one] == ["I need a shell.", "And again."]
+
+
 def result_of(item: Json) -> Json:
     kind = {
         "custom_tool_call": "custom_tool_call_output",
