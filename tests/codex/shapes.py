@@ -37,7 +37,7 @@ def neutral(body: Json, folder: Path) -> Json:
         return "-".join((number[:8], number[8:12], number[12:16], number[16:20], number[20:]))
 
     def text(value: str) -> str:
-        value = _ID.sub(numbered, value.replace(str(folder), "/home/user"))
+        value = _ID.sub(numbered, value.replace(str(folder), "/srv/project"))
         for pattern, replaced in _MOMENTS:
             value = pattern.sub(replaced, value)
         return value
