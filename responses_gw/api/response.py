@@ -54,6 +54,25 @@ class Usage(Struct, frozen=True, kw_only=True):
     output_tokens_details: OutputTokensDetails
     total_tokens: int
 
+    def __add__(self, other: Usage | None) -> Usage:
+        """Of two rounds of one response."""
+        if other is None:
+            return self
+        mine, theirs = self.input_tokens_details, other.input_tokens_details
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            input_tokens_details=InputTokensDetails(
+                mine.cached_tokens + theirs.cached_tokens,
+                mine.cache_write_tokens + theirs.cache_write_tokens,
+            ),
+            output_tokens=self.output_tokens + other.output_tokens,
+            output_tokens_details=OutputTokensDetails(
+                self.output_tokens_details.reasoning_tokens
+                + other.output_tokens_details.reasoning_tokens
+            ),
+            total_tokens=self.total_tokens + other.total_tokens,
+        )
+
 
 class ResponseError(Struct, frozen=True):
     code: str

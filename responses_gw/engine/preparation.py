@@ -6,26 +6,27 @@ decoded is found here and becomes a 400.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Raw, Struct
 
 from ..api.errors import ApiError
 from ..api.items import AdditionalTools, InputItem, ItemReference, ToolSearchOutput
+from ..api.options import JsonObjectFormat
 from ..api.request import CreateResponse
 from ..api.stored import record_of
 from ..api.tools import CallTarget, Tool
 from ..api.validate import decode_input_item, decode_tool
-from ..prompt.chat_request import chat_request
+from ..prompt.chat_request import chat_request, needs_final_round
 from ..prompt.profile import ModelProfile
-from ..prompt.toolset import ChatTools, Toolset
+from ..prompt.toolset import NO_TOOLS, ChatTools, Toolset
 from ..prompt.transcript import Snapshot, Transcript
 from ..store import StoredItem
 from .faults import store_faults
 from .history import History
 from .parts import Caller, Parts
-from .prompt import Prompt
+from .prompt import FinalRound, Prompt
 from .seals import opening_seals
 
 __all__ = ["Prepared", "prepare"]
@@ -87,14 +88,40 @@ def _prompt(
     request: CreateResponse, transcript: Transcript, tools: ChatTools, profile: ModelProfile
 ) -> Prompt:
     def without(turns: int) -> bytes:
-        left = transcript.messages(request.body.instructions, skip_turns=turns)
-        if left == b"[]":
-            raise ApiError("The input has nothing that the model can read.", param="input")
-        return chat_request(request, left, tools, profile)
+        return chat_request(request, messages(turns), tools, profile)
 
-    if request.body.truncation != "auto":
-        return Prompt(without(0))
-    return Prompt(without(0), turns=transcript.turns, without=without)
+    def final(turns: int) -> bytes:
+        return chat_request(request, messages(turns), NO_TOOLS, profile)
+
+    def messages(turns: int) -> bytes:
+        return transcript.messages(request.body.instructions, skip_turns=turns)
+
+    if messages(0) == b"[]":
+        raise ApiError("The input has nothing that the model can read.", param="input")
+    is_cuttable = request.body.truncation == "auto"
+    return Prompt(
+        without(0),
+        turns=transcript.turns,
+        without=without if is_cuttable else None,
+        final=FinalRound(final, _accepts(request)) if needs_final_round(request, tools) else None,
+    )
+
+
+def _accepts(request: CreateResponse) -> Callable[[str], bool]:
+    """Any object will do for ``json_object``; nobody here looks into a schema."""
+    return _is_object if isinstance(request.text.format, JsonObjectFormat) else _never
+
+
+def _is_object(draft: str) -> bool:
+    try:
+        msgspec.json.decode(draft, type=dict[str, Raw])
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+        return False
+    return True
+
+
+def _never(draft: str) -> bool:
+    return False
 
 
 async def _history(

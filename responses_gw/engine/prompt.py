@@ -1,4 +1,11 @@
-"""The request to the model server, and how to make it shorter (``truncation: "auto"``)."""
+"""The requests to the model server that one response may take.
+
+A prompt that is too long is made shorter (``truncation: "auto"``). And a format with tools takes
+two rounds: a model server that holds the model to a format leaves it no way to call a function
+(unless all are strict), so the first round has the tools and not the format. If the model calls,
+that is the end. If it answers, its answer was a draft that nobody has seen, and the *final* round,
+with the format and without the tools, makes it again.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +16,22 @@ from msgspec.structs import replace
 
 from ..api.errors import ContextOverflow
 
-__all__ = ["Prompt"]
+__all__ = ["FinalRound", "Prompt"]
 
 MAX_CUTS = 5
 """Tries after the first one. A refused prompt costs the model server its tokens' count, no more."""
 SPARE = 0.85
 """Of the room: tokens are not spread evenly over a prompt, and the answer needs some."""
 UNKNOWN_SHARE = 0.5
+
+
+class FinalRound(Struct, frozen=True):
+    """``without(n)`` is its chat request without the first n turns; a draft that the format
+    ``accepts`` as it is needs none.
+    """
+
+    without: Callable[[int], bytes]
+    accepts: Callable[[str], bool]
 
 
 class Prompt(Struct, frozen=True):
@@ -26,6 +42,7 @@ class Prompt(Struct, frozen=True):
     body: bytes
     turns: int = 0
     without: Callable[[int], bytes] | None = None
+    final: FinalRound | None = None
     skipped: int = 0
     cuts: int = 0
 

@@ -111,7 +111,7 @@ class Turn:
 
     async def _run(self) -> None:
         try:
-            stream = await self._open(await self._prepare())
+            stream, prompt = await self._open(await self._prepare())
         except ApiError as error:
             if self._emitter.phase is ResponsePhase.NEW:
                 raise
@@ -120,7 +120,7 @@ class Turn:
         with stream:
             if self._emitter.phase is ResponsePhase.NEW:
                 await self._create()
-            end = await self._relay(stream)
+            end = await self._relay(stream, prompt)
             await self._finish(end)
 
     # --- before the first event ----------------------------------------------------------------
@@ -135,11 +135,15 @@ class Turn:
         self._targets = prepared.targets
         return prepared.prompt
 
-    async def _open(self, prompt: Prompt) -> ChatStream:
-        """Call the model server, with less and less of a prompt that is too long and may be cut."""
+    async def _open(self, prompt: Prompt) -> tuple[ChatStream, Prompt]:
+        """Call the model server, with less and less of a prompt that is too long and may be cut.
+
+        Returns the stream and, in short, what it was opened with: an open stream keeps no body.
+        """
         while True:
             try:
-                return await self._call(prompt.body)
+                stream = await self._call(prompt.body)
+                return stream, Prompt(b"", final=prompt.final, skipped=prompt.skipped)
             except ContextOverflow as overflow:
                 shorter = prompt.shortened(overflow)
                 if shorter is None:
@@ -186,21 +190,39 @@ class Turn:
 
     # --- the stream ----------------------------------------------------------------------------
 
-    async def _relay(self, stream: ChatStream) -> StreamEnd:
-        """One round of the model, until the stream has ended somehow. A fault of ours is an end
-        too.
+    async def _relay(self, stream: ChatStream, prompt: Prompt) -> StreamEnd:
+        """The rounds of the model, until the last stream has ended somehow. A fault of ours is an
+        end too.
         """
         try:
-            return await self._round(stream)
+            reader = ChatReader(self._emitter, self._targets, keeps_text=prompt.final is not None)
+            end = await self._round(stream, reader)
+            if prompt.final is None or end.kind is not EndKind.STOPPED or not reader.draft:
+                return end
+            if prompt.final.accepts(reader.draft):
+                reader.tell_draft()
+                return end
+            return await self._final_round(prompt.final.without(prompt.skipped), end)
         except Exception:
             log.exception("response %s broke", self.id)
             self._emitter.close("incomplete")
             return StreamEnd(EndKind.BROKEN, error=server_error())
 
-    async def _round(self, stream: ChatStream) -> StreamEnd:
+    async def _final_round(self, body: bytes, before: StreamEnd) -> StreamEnd:
+        """The answer in the format that was asked for; ``before`` is how the first round ended."""
+        await self._flush()
+        try:
+            stream = await self._parts.upstream.open_chat(body, self._caller.headers)
+        except ApiError as error:
+            return StreamEnd(EndKind.BROKEN, before.usage, error)
+        with stream:
+            end = await self._round(stream, ChatReader(self._emitter))
+        usage = end.usage if before.usage is None else before.usage + end.usage
+        return msgspec.structs.replace(end, usage=usage)
+
+    async def _round(self, stream: ChatStream, reader: ChatReader) -> StreamEnd:
         """Read, translate, send."""
         await self._flush()
-        reader = ChatReader(self._emitter, self._targets)
         read, take, send = stream.read, self._emitter.take, self.sink.send
         while reader.end is None:
             try:

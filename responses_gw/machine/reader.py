@@ -6,6 +6,9 @@ frame came, or when the connection ended; only then is :attr:`ChatReader.end` se
 ``finish_reason`` alone does not end it: the usage comes after it. Whatever way it ends, ``end``
 says one of four things (:class:`StreamEnd`), so a caller has no other case to think of.
 
+The text of a round that is only a trial is kept back (``keeps_text``) until it is known whether the
+model calls a function: then it is told, before the call.
+
 White space that starts a message or a block of reasoning waits for something visible: chat
 templates put line breaks between reasoning, text and calls, and an item of white space alone is
 nothing a client wants to see.
@@ -62,6 +65,7 @@ class ChatReader:
         "_blank_reasoning",
         "_blank_text",
         "_calls",
+        "_draft",
         "_emitter",
         "_finish",
         "_held",
@@ -70,8 +74,15 @@ class ChatReader:
         "end",
     )
 
-    def __init__(self, emitter: Emitter, targets: Mapping[str, CallTarget] = NO_TARGETS) -> None:
+    def __init__(
+        self,
+        emitter: Emitter,
+        targets: Mapping[str, CallTarget] = NO_TARGETS,
+        *,
+        keeps_text: bool = False,
+    ) -> None:
         self._emitter = emitter
+        self._draft: list[tuple[Callable[[str], None], str]] | None = [] if keeps_text else None
         self._splitter = EventSplitter()
         self._calls = CallAssembler(emitter, targets)
         self._blank_text: list[str] = []  # white space that waits, and its log probabilities
@@ -106,6 +117,16 @@ class ChatReader:
         elif self.end is None:
             self._break(error)
 
+    @property
+    def draft(self) -> str:
+        """With ``keeps_text``, what the model has said and nobody was told, if it made no call."""
+        return "".join(delta for _, delta in self._draft or ()).strip()
+
+    def tell_draft(self) -> None:
+        """Say it after all."""
+        self._tell_draft()
+        self._emitter.close()
+
     # --- frames --------------------------------------------------------------------------------
 
     def _event(self, data: bytes) -> None:
@@ -139,18 +160,32 @@ class ChatReader:
         if delta.content:
             if logprobs is not None and self._emitter.style.logprobs:
                 told = tuple(Raw(bytes(entry)) for entry in logprobs.content or ())
-                self._say(partial(self._text, logprobs=told), delta.content)
+                self._say_text(partial(self._text, logprobs=told), delta.content)
             else:
-                self._say(self._text, delta.content)
+                self._say_text(self._text, delta.content)
         if delta.refusal:
+            self._tell_draft()
             self._forget_blanks()
             self._emitter.refusal(delta.refusal)
         if delta.tool_calls:
+            self._tell_draft()
             self._forget_blanks()
             for fragment in delta.tool_calls:
                 self._calls.feed(fragment)
             if self._held and not self._calls.is_open_partial:
                 self._release()
+
+    def _say_text(self, emit: Callable[[str], None], delta: str) -> None:
+        if self._draft is None:
+            self._say(emit, delta)
+        else:
+            self._draft.append((emit, delta))
+
+    def _tell_draft(self) -> None:
+        """The draft, and from here on nothing is kept any more."""
+        draft, self._draft = self._draft, None
+        for emit, delta in draft or ():
+            emit(delta)
 
     def _say(self, emit: Callable[[str], None], delta: str) -> None:
         """What comes in the middle of a call's arguments waits for their end."""
@@ -211,6 +246,8 @@ class ChatReader:
 
     def _close(self, status: ItemStatus) -> None:
         cut = status == "incomplete"
+        if cut:
+            self._tell_draft()
         self._calls.finish(cut)
         if not (cut and self._calls.is_open_partial):
             self._release()

@@ -19,7 +19,7 @@ from ..api.request import CreateResponse, RequestBody, UpstreamExtras
 from .profile import ModelProfile
 from .toolset import ChatTools
 
-__all__ = ["chat_request"]
+__all__ = ["chat_request", "needs_final_round"]
 
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -60,6 +60,15 @@ def chat_request(
     if profile.dialect == "vllm" and profile.cache_salt == "prompt_cache_key":
         chat |= {"cache_salt": _salt(body.prompt_cache_key)} if body.prompt_cache_key else {}
     return _encode(chat | _extras(body, profile, template))
+
+
+def needs_final_round(request: CreateResponse, tools: ChatTools) -> bool:
+    """Whether the format that was asked for has to wait for a round without tools."""
+    return (
+        _response_format(request.text) is not None
+        and not _can_be_held_to_a_format(tools)
+        and tools.fields["tool_choice"] == "auto"
+    )
 
 
 def _effort(

@@ -43,7 +43,7 @@ from ..api.tools import (
 from ..api.validate import decode_tool
 from . import functions
 
-__all__ = ["ChatTools", "Toolset", "chat_name"]
+__all__ = ["NO_TOOLS", "ChatTools", "Toolset", "chat_name"]
 
 MAX_NAME_CHARACTERS = 64
 HASH_CHARACTERS = 8
@@ -66,6 +66,9 @@ class ChatTools(Struct, frozen=True):
     fields: dict[str, object]
     targets: Mapping[str, CallTarget]
     is_strict: bool
+
+
+NO_TOOLS = ChatTools({}, {}, is_strict=True)
 
 
 class Toolset:
@@ -103,7 +106,7 @@ class Toolset:
         """The tools to send. Raises :class:`ApiError` (400) if the choice names none of them."""
         offered, mode = self._chosen(choice)
         if not offered:
-            return ChatTools({}, {}, is_strict=True)
+            return NO_TOOLS
         shown = [self._function(name, offer) for name, offer in offered.items()]
         fields: dict[str, object] = {
             "tools": [{"type": "function", "function": function} for function in shown],

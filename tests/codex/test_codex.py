@@ -260,9 +260,11 @@ def test_an_answer_keeps_to_a_schema(
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     wanted = user.folder / "schema.json"
     wanted.write_text(json.dumps(schema | {"additionalProperties": False}))
+    upstream.play(answer("There is one."))  # with Codex's tools, which are not strict
     upstream.play(answer('{"n": 1}'))
     run = user.exec("count", "--output-schema", str(wanted))
     assert (run.code, run.message) == (0, '{"n": 1}')
+    assert "response_format" in upstream.requests[1].json
     keep("schema", relay.bodies[-1])
 
 

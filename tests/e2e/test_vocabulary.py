@@ -13,8 +13,10 @@ from ..support.service import Service
 from ..support.streams import Answer, connect, refused, streamed
 from ..support.upstream import (
     DONE,
+    Cut,
     ScriptedUpstream,
     Status,
+    Wait,
     answer,
     arguments,
     call,
@@ -272,16 +274,85 @@ async def test_a_prompt_that_may_be_cut_loses_its_oldest_turns(
     assert 1 < len(upstream.requests) < 7, "not tried again, or for ever"
 
 
-async def test_a_format_gives_way_to_tools_that_are_not_strict(
+FORMAT: Json = {"type": "json_schema", "name": "a", "schema": {"type": "object"}, "strict": True}
+LOOSE: Json = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize("tools", [[{**LOOSE, "strict": True}], []], ids=["strict", "none"])
+async def test_a_format_goes_up_with_strict_tools_and_without_tools(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream, tools: list[Json]
+) -> None:
+    await streamed(http, tools=tools, text={"format": FORMAT})
+    (request,) = upstream.requests
+    assert "response_format" in request.json
+
+
+async def test_a_format_with_loose_tools_waits_for_the_final_round(
     http: aiohttp.ClientSession, upstream: ScriptedUpstream
 ) -> None:
-    """A model server that holds the model to a format leaves it no way to call."""
-    format = {"type": "json_schema", "name": "a", "schema": {"type": "object"}, "strict": True}
-    loose = {"type": "function", "name": "f", "parameters": {"type": "object"}}
-    for tools, held in (([loose], False), ([{**loose, "strict": True}], True), ([], True)):
-        upstream.requests.clear()
-        await streamed(http, tools=tools, text={"format": format})
-        assert ("response_format" in upstream.requests[0].json) == held
+    """Held to the format, the model could not call; its answer without it is a draft."""
+    upstream.play(answer("a draft", "first thought"))
+    upstream.play(answer('{"a":1}', "second thought"))
+    found = await streamed(http, tools=[LOOSE], text={"format": FORMAT})
+    check_sdk(found.events)
+    first, final = upstream.requests
+    assert "tools" in first.json and "response_format" not in first.json
+    assert "tools" not in final.json and "response_format" in final.json
+    assert first.messages == final.messages
+    assert found.text == '{"a":1}'
+    output: Any = found.terminal["output"]
+    assert [item["type"] for item in output] == ["reasoning", "reasoning", "message"]
+    spent: Any = found.terminal["usage"]
+    assert (spent["input_tokens"], spent["output_tokens"], spent["total_tokens"]) == (24, 42, 66)
+
+
+async def test_a_call_needs_no_final_round_and_keeps_the_text_before_it(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(
+        role(), text("Let me "), text("see."), call(0, "call_1", "f"), arguments(0, "{}"),
+        finish("tool_calls"), usage(), DONE,
+    )  # fmt: skip
+    found = await streamed(http, tools=[LOOSE], text={"format": FORMAT})
+    output: Any = found.terminal["output"]
+    assert [item["type"] for item in output] == ["message", "function_call"]
+    assert found.text == "Let me see."
+    assert len(upstream.requests) == 1
+
+
+async def test_a_draft_that_is_an_object_is_one(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(answer('{"a": 1}'))
+    found = await streamed(http, tools=[LOOSE], text={"format": {"type": "json_object"}})
+    assert found.text == '{"a": 1}'
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ((role(), text("half"), finish("length"), usage(), DONE), "incomplete"),
+        ((role(), text("half"), Wait(0.2), Cut()), "failed"),
+    ],
+)
+async def test_a_draft_that_was_cut_is_kept(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream, script: tuple[Any, ...], status: str
+) -> None:
+    upstream.play(*script)
+    found = await streamed(http, tools=[LOOSE], text={"format": FORMAT})
+    assert (found.terminal["status"], found.text) == (status, "half")
+    assert len(upstream.requests) == 1
+
+
+async def test_a_final_round_that_fails_is_the_end(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(answer("a draft"))
+    upstream.play(Status(500, b"{}"))
+    found = await streamed(http, tools=[LOOSE], text={"format": FORMAT})
+    assert found.terminal["status"] == "failed"
+    assert found.terminal["usage"] is not None
 
 
 async def test_a_configuration_update_changes_the_request(

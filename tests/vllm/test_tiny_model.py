@@ -236,6 +236,32 @@ def test_json_schema(client: OpenAI) -> None:
         assert text_of(response).startswith("{")  # a tiny net may fill its budget with blanks
 
 
+def test_json_schema_with_tools_that_are_not_strict(client: OpenAI) -> None:
+    """A call when the model wants one; else its answer is held to the schema in a final round."""
+    schema = {
+        "type": "object",
+        "properties": {"ok": {"type": "boolean"}},
+        "required": ["ok"],
+        "additionalProperties": False,
+    }
+    text = {"format": {"type": "json_schema", "name": "a", "schema": schema, "strict": True}}
+    called = streamed(
+        client,
+        input="What is the weather in Paris?",
+        tools=[WEATHER],
+        text=text,
+        extra_body=STILL,
+    )
+    assert calls_of(called) == [("get_weather", {"city": "Paris"})]
+    answered = streamed(
+        client, input="Hello", tools=[WEATHER], text=text, extra_body=STILL, max_output_tokens=256
+    )
+    assert "Hello!" not in text_of(answered)
+    assert text_of(answered).startswith("{")
+    if answered["status"] == "completed":
+        assert isinstance(json.loads(text_of(answered))["ok"], bool)
+
+
 def test_a_schema_that_cannot_be_compiled(client: OpenAI) -> None:
     format = {"type": "json_schema", "name": "a", "schema": {"type": "nonsense"}, "strict": True}
     with pytest.raises(openai.BadRequestError, match="nonsense"):
