@@ -214,6 +214,7 @@ class FileSettings(Section, frozen=True):
     max_bytes: Bytes = 33_554_432
     max_characters: Count = 2_000_000
     max_pages: Count = 1000
+    read_seconds: Seconds = 60.0
     fetch_seconds: Seconds = 20.0
     pdf_seconds: Seconds = 15.0
     pdf_memory_bytes: WorkerBytes = 1_073_741_824

@@ -9,7 +9,7 @@ import re
 
 from .content import ContentPart, InputAudio, InputFile, InputImage, InputVideo
 from .errors import ApiError, missing_required_parameter
-from .items import InputItem, Message, Role
+from .items import ComputerCallOutput, InputItem, Message, Role
 from .items.parts import parts_of
 
 __all__ = ["check_parts"]
@@ -20,6 +20,8 @@ _SHOWABLE_URL = re.compile(r"https?://[^\s/]|data:[^,]*,", re.IGNORECASE)
 def check_parts(item: InputItem, at: str) -> None:
     """``at`` is the path of the item. Raises :class:`ApiError` (400)."""
     role = item.role if isinstance(item, Message) else None
+    if isinstance(item, ComputerCallOutput) and item.output.image_url is not None:
+        _check_url(item.output.image_url, f"{at}.output.image_url")
     field, parts = parts_of(item)
     for number, part in enumerate(parts):
         place = f"{at}.{field}[{number}]"

@@ -6,9 +6,12 @@ OpenAI's errors; ``validate.py`` holds the rules that span fields.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, TypeVar
 
+import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec.structs import replace
 
 from .items import ConfigurationUpdate, InputItem
 from .options import PromptReference, ReasoningConfig, TextConfig
@@ -147,15 +150,13 @@ class CreateResponse(Struct, frozen=True, kw_only=True):
     def reasoning(self) -> ReasoningConfig:
         """As the newest of the request's settings and its configuration updates say."""
         updates = [item.reasoning for item in self.items if isinstance(item, ConfigurationUpdate)]
-        given = [one for one in (self.body.reasoning, *updates) if one is not None]
-        return given[-1] if given else ReasoningConfig()
+        return _merged(ReasoningConfig(), (self.body.reasoning, *updates))
 
     @property
     def text(self) -> TextConfig:
         """Likewise."""
         updates = [item.text for item in self.items if isinstance(item, ConfigurationUpdate)]
-        given = [one for one in (self.body.text, *updates) if one is not None]
-        return given[-1] if given else TextConfig()
+        return _merged(TextConfig(), (self.body.text, *updates))
 
     @property
     def store(self) -> bool:
@@ -164,3 +165,17 @@ class CreateResponse(Struct, frozen=True, kw_only=True):
     @property
     def stream(self) -> bool:
         return self.body.stream is True
+
+
+Config = TypeVar("Config", ReasoningConfig, TextConfig)
+
+
+def _merged(base: Config, updates: Iterable[Config | None]) -> Config:
+    """What a later one leaves open stays as it was."""
+    for update in updates:
+        if update is not None:
+            told = msgspec.structs.asdict(update)
+            base = replace(
+                base, **{name: value for name, value in told.items() if value is not None}
+            )
+    return base

@@ -269,14 +269,18 @@ class HostedToolChoice(Struct, frozen=True):
 ToolChoice = ToolChoiceMode | NamedTool | AllowedTools | HostedToolChoice
 
 
-_SECRETS = frozenset(("authorization", "headers"))
+_SECRETS = frozenset(("authorization", "headers", "domain_secrets"))
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def without_secrets(raw: Raw) -> Raw:
-    """Credentials that a client puts on a tool are never stored, echoed or logged (DESIGN §6)."""
+    """Credentials that a client puts on a tool are never stored, echoed or logged (DESIGN §6):
+    those of an MCP server, and those that a container sends to its domains.
+    """
     keys = _decode_object(raw)
-    if keys.keys().isdisjoint(_SECRETS):
-        return raw
-    return Raw(_encode({name: value for name, value in keys.items() if name not in _SECRETS}))
+    kept = {name: value for name, value in keys.items() if name not in _SECRETS}
+    for name in ("environment", "container", "network_policy"):
+        if bytes(kept.get(name, b""))[:1] == b"{":
+            kept[name] = without_secrets(kept[name])
+    return raw if kept == keys else Raw(_encode(kept))

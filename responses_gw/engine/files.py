@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from posixpath import basename
 from urllib.parse import unquote, urlsplit
 
-from ..api.content import ContentPart, InputFile
+from msgspec import Struct
+
+from ..api.content import ContentPart, InputFile, InputText
 from ..api.errors import ApiError, unavailable
 from ..api.items import InputItem
 from ..api.items.parts import parts_of, with_parts
@@ -25,6 +27,15 @@ from ..settings import FileSettings
 from ..upstream import Egress, EgressError
 
 __all__ = ["InputFiles"]
+
+
+class Budget(Struct):
+    """What the files of one request may take: a time of the event loop, and characters of text,
+    fences included.
+    """
+
+    fetched_by: float
+    characters: int
 
 
 class InputFiles:
@@ -49,28 +60,38 @@ class InputFiles:
                 code="invalid_value",
                 param="input",
             )
-        deadline = asyncio.get_running_loop().time() + self._settings.fetch_seconds
+        now = asyncio.get_running_loop().time()
+        budget = Budget(now + self._settings.fetch_seconds, self._settings.max_characters)
         shown = list(items)
-        for at, (field, parts) in enumerate(found):
-            if any(isinstance(part, InputFile) for part in parts):
-                place = f"input[{at}].{field}"
-                shown[at] = with_parts(items[at], await self._texts(parts, place, deadline))
+        try:
+            async with asyncio.timeout(self._settings.read_seconds):
+                for at, (field, parts) in enumerate(found):
+                    if any(isinstance(part, InputFile) for part in parts):
+                        place = f"input[{at}].{field}"
+                        shown[at] = with_parts(items[at], await self._texts(parts, place, budget))
+        except TimeoutError as error:
+            raise ApiError(
+                f"The files of the input took longer than {self._settings.read_seconds:g} seconds "
+                "to read.",
+                code="invalid_value",
+                param="input",
+            ) from error
         return tuple(shown)
 
     async def _texts(
-        self, parts: Sequence[ContentPart], place: str, deadline: float
+        self, parts: Sequence[ContentPart], place: str, budget: Budget
     ) -> list[ContentPart]:
         return [
-            await self._text(part, f"{place}[{number}]", deadline)
+            await self._text(part, f"{place}[{number}]", budget)
             if isinstance(part, InputFile)
             else part
             for number, part in enumerate(parts)
         ]
 
-    async def _text(self, part: InputFile, place: str, deadline: float) -> ContentPart:
+    async def _text(self, part: InputFile, place: str, budget: Budget) -> ContentPart:
         if part.file_url is not None:
             place = f"{place}.file_url"
-            data, media_type = await self._fetch(part.file_url, place, deadline)
+            data, media_type = await self._fetch(part.file_url, place, budget.fetched_by)
             name = part.filename or _name_in(part.file_url)
         else:
             place = f"{place}.file_data"
@@ -81,7 +102,16 @@ class InputFiles:
                     f"Invalid '{place}'. {error}", code="invalid_value", param=place
                 ) from error
             name = part.filename or ""
-        return await self._read(data, media_type, name, place)
+        shown = await self._read(data, media_type, name, place)
+        budget.characters -= len(shown.text)
+        if budget.characters < 0:
+            raise ApiError(
+                "The text of the files is too long: at most "
+                f"{self._settings.max_characters} characters are accepted.",
+                code="invalid_value",
+                param=place,
+            )
+        return shown
 
     async def _fetch(self, url: str, place: str, deadline: float) -> tuple[bytes, str]:
         seconds = deadline - asyncio.get_running_loop().time()
@@ -97,7 +127,7 @@ class InputFiles:
             ) from error
         return fetched.body, fetched.media_type
 
-    async def _read(self, data: bytes, media_type: str, name: str, place: str) -> ContentPart:
+    async def _read(self, data: bytes, media_type: str, name: str, place: str) -> InputText:
         try:
             if is_pdf(data):
                 pdf = await self._pdfs.text_of(data)

@@ -71,7 +71,7 @@ async def prepare(
         can_constrain=profile.dialect == "vllm",
     )
     with opening_seals(parts.sealer, caller.tenant, id) as unseal:
-        transcript = Transcript(profile, start, name_of=toolset.name_of, unseal=unseal)
+        transcript = Transcript(profile, start, unseal=unseal)
         transcript.add(items)
     transcript.check_answered()
     tools = toolset.chat_tools(request.tool_choice, request.body.parallel_tool_calls)

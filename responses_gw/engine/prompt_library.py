@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,7 +49,10 @@ class PromptLibrary:
         if not folder.is_dir():
             raise SettingsError(f"responses.prompts_dir: {directory} is not a directory")
         try:
-            return cls({file.name: _read(file) for file in sorted(folder.glob("*.toml"))})
+            names = sorted(name for name in os.listdir(folder) if name.endswith(".toml"))
+            return cls({name: _read(folder / name) for name in names})
+        except OSError as error:
+            raise SettingsError(f"responses.prompts_dir: {directory}: {error.strerror}") from error
         except SettingsError as error:
             raise SettingsError(f"responses.prompts_dir: {directory}/{error}") from error
 
@@ -84,6 +88,8 @@ def _default_of(id: str, files: Mapping[str, PromptTemplate]) -> str:
 
 
 def _read(file: Path) -> PromptTemplate:
+    if not file.is_file():
+        raise SettingsError(f"{file.name}: cannot be read: it is no file")
     try:
         with file.open("rb") as opened:
             template = msgspec.convert(tomllib.load(opened), PromptTemplate)

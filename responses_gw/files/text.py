@@ -20,6 +20,8 @@ MAX_LINE_BYTES = 1000
 """Base64 in lines is known by its first line: looking through megabytes takes as long as decoding
 them, and the event loop waits."""
 
+MAX_ESCAPES = 10_000
+"""Of a percent-encoded data URL."""
 _DATA_URL = re.compile(r"data:([^,]{0,256}),", re.IGNORECASE)
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]{1,40})", re.IGNORECASE)
 _SPACES = b" \t\r\n"
@@ -70,6 +72,8 @@ def data_of(file_data: str, max_bytes: int) -> tuple[bytes, str]:
         head, mark, tail = media_type.rpartition(";")
         if mark and tail.strip().lower() == "base64":
             media_type, data = head, _from_base64(rest)
+        elif rest.count("%") > MAX_ESCAPES:  # decoding them takes a hundred times their memory
+            raise FileError("The file must be encoded in base64.")
         else:
             data = unquote_to_bytes(rest)
     if len(data) > max_bytes:

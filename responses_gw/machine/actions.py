@@ -63,8 +63,9 @@ class ComputerPreviewArguments(Struct):
     action: Raw
 
 
-_local_shell = msgspec.json.Decoder(LocalShellArguments).decode
-_shell = msgspec.json.Decoder(ShellArguments).decode
+# numbers may be written as strings
+_local_shell = msgspec.json.Decoder(LocalShellArguments, strict=False).decode
+_shell = msgspec.json.Decoder(ShellArguments, strict=False).decode
 _patch: Callable[[str], PatchOperation] = msgspec.json.Decoder(PatchOperation).decode
 _computer = msgspec.json.Decoder(ComputerArguments).decode
 _preview = msgspec.json.Decoder(ComputerPreviewArguments).decode
@@ -102,9 +103,8 @@ def blank(item: ActionItem) -> OutputItem:
 
 def _tool_search(id: str, call_id: str, text: str, status: ItemStatus) -> ActionItem:
     _object(text)
-    return OutputToolSearchCall(
-        id=id, status=status, call_id=call_id, arguments=Raw(text.strip().encode())
-    )
+    arguments = _on_one_line(text.encode())
+    return OutputToolSearchCall(id=id, status=status, call_id=call_id, arguments=arguments)
 
 
 def _local_shell_item(id: str, call_id: str, text: str, status: ItemStatus) -> ActionItem:
@@ -135,13 +135,18 @@ def _patch_item(id: str, call_id: str, text: str, status: ItemStatus) -> ActionI
 
 
 def _computer_item(id: str, call_id: str, text: str, status: ItemStatus) -> ActionItem:
-    actions = tuple(Raw(bytes(action)) for action in _computer(text).actions)
+    actions = tuple(_on_one_line(bytes(action)) for action in _computer(text).actions)
     return OutputComputerCall(id=id, status=status, call_id=call_id, actions=actions)
 
 
 def _preview_item(id: str, call_id: str, text: str, status: ItemStatus) -> ActionItem:
-    action = Raw(bytes(_preview(text).action))
+    action = _on_one_line(bytes(_preview(text).action))
     return OutputComputerCall(id=id, status=status, call_id=call_id, action=action)
+
+
+def _on_one_line(data: bytes) -> Raw:
+    """A model may indent what it writes; a line break would end the line of an SSE event."""
+    return Raw(bytes(msgspec.json.format(data, indent=-1)))
 
 
 _MAKERS: dict[CallKind, Callable[[str, str, str, ItemStatus], ActionItem]] = {

@@ -32,7 +32,7 @@ from ..api.tools import CallTarget
 from .functions import INPUT
 from .parts import ChatPart, chat_content
 
-__all__ = ["CALLS", "OUTPUTS", "Call", "call_of", "output_of"]
+__all__ = ["CALLS", "OUTPUTS", "Call", "answered_by", "call_of", "output_of"]
 
 CallItem = (
     FunctionCall
@@ -97,7 +97,7 @@ def _parts_of(item: CallItem) -> tuple[CallTarget, str]:
         case CustomToolCall():
             return CallTarget("custom", item.name, item.namespace), _json({INPUT: item.input})
         case ToolSearchCall():
-            return CallTarget("tool_search", "tool_search"), bytes(item.arguments).decode()
+            return CallTarget("tool_search", "tool_search"), _json(_compact(item.arguments))
         case LocalShellCall():
             action = item.action
             arguments: dict[str, object] = {"command": action.command}
@@ -117,8 +117,15 @@ def _parts_of(item: CallItem) -> tuple[CallTarget, str]:
         case ComputerCall():
             if item.action is not None:
                 target = CallTarget("computer_use_preview", "computer")
-                return target, _json({"action": item.action})
-            return CallTarget("computer", "computer"), _json({"actions": item.actions or []})
+                return target, _json({"action": _compact(item.action)})
+            return CallTarget("computer", "computer"), _json(
+                {"actions": [_compact(action) for action in item.actions or ()]}
+            )
+
+
+def answered_by(item: OutputItem) -> str | None:
+    """The id of the call; None for what nobody called."""
+    return item.call_id or item.id if isinstance(item, LocalShellCallOutput) else item.call_id
 
 
 def output_of(item: OutputItem) -> tuple[str | None, str | list[ChatPart]]:
@@ -129,7 +136,7 @@ def output_of(item: OutputItem) -> tuple[str | None, str | list[ChatPart]]:
         case ToolSearchOutput():
             return item.call_id, _found(item.tools)
         case LocalShellCallOutput():
-            return item.call_id or item.id, item.output
+            return answered_by(item), item.output
         case ShellCallOutput():
             return item.call_id, "\n".join(map(_shell_text, item.output))
         case ApplyPatchCallOutput():
@@ -141,13 +148,20 @@ def output_of(item: OutputItem) -> tuple[str | None, str | list[ChatPart]]:
 def _found(tools: list[Raw]) -> str:
     """The names of the tools; they themselves stand among the functions."""
     named = [msgspec.json.decode(tool, type=_Named) for tool in tools]
-    lines = [f"- {tool.name}: {tool.description or ''}".rstrip(": ") for tool in named if tool.name]
+    lines = [tool.line for tool in named if isinstance(tool.name, str)]
     return "\n".join(["These tools can be called now:", *lines]) if lines else "No tool was found."
 
 
 class _Named(Struct):
-    name: str | None = None
-    description: str | None = None
+    """Of a tool of any type, also one that we do not know."""
+
+    name: object = None
+    description: object = None
+
+    @property
+    def line(self) -> str:
+        described = isinstance(self.description, str) and self.description
+        return f"- {self.name}: {self.description}" if described else f"- {self.name}"
 
 
 def _shell_text(output: ShellOutput) -> str:
@@ -164,6 +178,11 @@ def _screenshot(url: str | None) -> str | list[ChatPart]:
     if url is None:
         return "The screenshot cannot be shown."
     return [{"type": "image_url", "image_url": {"url": url}}]
+
+
+def _compact(raw: Raw) -> Raw:
+    """The same bytes, however a client has laid the JSON out that it replays."""
+    return Raw(bytes(msgspec.json.format(bytes(raw), indent=-1)))
 
 
 def _set(values: Mapping[str, object]) -> dict[str, object]:

@@ -3,7 +3,7 @@
 Theory of operation. A chat model knows only functions with flat names. So a namespaced tool gets
 the name ``namespace__name``; a custom tool becomes a function with one string; a client's built-in
 tool (a shell, a patch) becomes a function whose arguments are its action. ``Toolset.targets`` maps
-every name back, and ``chat_name`` gives the name under which a call of the history is shown.
+every name back, and ``chat_name`` gives the plain name, under which a call of the history is shown.
 
 A name is kept short (64 characters) and one of a kind: a tool whose plain name is too long or taken
 gets the first letters of it and a hash of what it stands for. Tools at the top level come first, so
@@ -78,8 +78,9 @@ class Toolset:
         self, declared: Iterable[Tool], found: Iterable[Tool], *, can_constrain: bool
     ) -> None:
         self._can_constrain = can_constrain
-        found = list(found)
+        declared, found = list(declared), list(found)
         tools = [*declared, *found]
+        own = {offer.target for tool in declared for offer in _offers(tool, True)}
         searches = any(
             isinstance(tool, ToolSearchTool) and tool.execution == "client" for tool in tools
         )
@@ -87,20 +88,19 @@ class Toolset:
         offers = [offer for tool in tools for offer in _offers(tool, id(tool) in known)]
         offers.sort(key=lambda offer: offer.target.namespace is not None)
         self._offers: dict[str, Offer] = {}
-        self._names: dict[CallTarget, str] = {}
+        names: dict[CallTarget, str] = {}
         for offer in offers:
-            if offer.target not in self._names:
+            name = names.get(offer.target)
+            if name is None:
                 name = chat_name(offer.target)
                 if name in self._offers:
                     name = _hashed(name, offer.target)
-                self._offers[name] = offer
-                self._names[offer.target] = name
+                names[offer.target] = name
+            elif offer.target in own:
+                continue
+            self._offers[name] = offer  # the newest of what was found is what counts
         self._has_hosted = any(not any(True for _ in _offers(tool, True)) for tool in tools)
         self._is_empty = not tools
-
-    def name_of(self, target: CallTarget) -> str:
-        """The function's name, also of a tool that is not offered any more."""
-        return self._names.get(target) or chat_name(target)
 
     def chat_tools(self, choice: ToolChoice, parallel: bool | None) -> ChatTools:
         """The tools to send. Raises :class:`ApiError` (400) if the choice names none of them."""

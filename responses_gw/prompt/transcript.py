@@ -36,9 +36,9 @@ from ..api.items import (
     ReasoningItem,
     ToolSearchOutput,
 )
-from ..api.tools import CallTarget
+from ..api.tools import without_secrets
 from .arguments import sane_arguments
-from .calls import CALLS, OUTPUTS, Call, call_of, output_of
+from .calls import CALLS, OUTPUTS, Call, answered_by, call_of, output_of
 from .parts import ChatPart, chat_content, merged_content, plain_text, split_images
 from .profile import ModelProfile
 from .tool_call_ids import nine_characters
@@ -97,7 +97,7 @@ class Snapshot(Struct, frozen=True):
     """A rendered history. ``settled`` are turns, each a run of messages without the brackets of
     their array; ``spoken`` begins the user's next message where such messages are
     merged; ``tools`` what can be called beside the request's own; ``unanswered`` the ids of
-    calls without an output.
+    calls without an output, ``cut`` of those that were broken off.
 
     Nobody changes the draft of a snapshot.
     """
@@ -111,6 +111,7 @@ class Snapshot(Struct, frozen=True):
     draft: Draft = msgspec.field(default_factory=Draft)
     tools: tuple[Raw, ...] = ()
     unanswered: frozenset[str] = frozenset()
+    cut: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
@@ -137,7 +138,8 @@ def _nothing_is_sealed(sealed: str) -> None:
 class Transcript:
     """Takes items, gives messages. Starts empty or where a snapshot ended.
 
-    ``name_of`` gives the function's name of a called tool.
+    A call is shown under its tool's plain name, whatever the tools of the request are: the history
+    must be the same bytes on every turn.
     """
 
     def __init__(
@@ -145,12 +147,10 @@ class Transcript:
         profile: ModelProfile,
         start: Snapshot | None = None,
         *,
-        name_of: Callable[[CallTarget], str] = chat_name,
         unseal: Unseal = _nothing_is_sealed,
     ) -> None:
         start = start or Snapshot(profile)
         self._profile = profile
-        self._name_of = name_of
         self._unseal = unseal
         self._system = list(start.system)
         self._settled = list(start.settled)
@@ -161,13 +161,18 @@ class Transcript:
         self._tools = list(start.tools)
         self._unanswered = set(start.unanswered)
         self._pending = frozenset(start.unanswered)
-        self._known_calls: set[str] = set(start.unanswered)
+        self._cut = set(start.cut)
+        self._known_calls: set[str] = set(start.unanswered | start.cut)
+        self._to_come: set[str] = set()
 
     def add(self, items: Iterable[InputItem]) -> None:
         """Take what came next.
 
         Raises :class:`ApiError` (400) for an output that answers nothing.
         """
+        items = list(items)
+        answered = {answered_by(item) for item in items if isinstance(item, OUTPUTS)}
+        self._to_come = {id for id in answered if id is not None}
         for item in items:
             self._add(item)
 
@@ -187,6 +192,7 @@ class Transcript:
             draft=self._draft.copy(),
             tools=tuple(self._tools),
             unanswered=frozenset(self._unanswered),
+            cut=frozenset(self._cut),
         )
 
     @property
@@ -228,13 +234,19 @@ class Transcript:
             case ReasoningItem():
                 self._reasoning(item)
             case AdditionalTools():
-                self._tools += item.tools
+                self._take_tools(item.tools)
             case _ if isinstance(item, CALLS):
                 self._call(call_of(item))
             case _ if isinstance(item, OUTPUTS):
                 if isinstance(item, ToolSearchOutput):
-                    self._tools += item.tools
+                    self._take_tools(item.tools)
                 self._output(*output_of(item))
+
+    def _take_tools(self, tools: Iterable[Raw]) -> None:
+        """Copies: a slice would keep the whole request that it was cut from."""
+        taken = [without_secrets(Raw(bytes(tool))) for tool in tools]
+        known = {bytes(tool) for tool in taken}
+        self._tools = [tool for tool in self._tools if bytes(tool) not in known] + taken
 
     def _message(self, item: Message) -> None:
         match item.role:
@@ -282,12 +294,11 @@ class Transcript:
         if call is None:
             return
         self._finish_outputs()
-        function = ChatFunction(self._name_of(call.target), sane_arguments(call.arguments))
+        function = ChatFunction(chat_name(call.target), sane_arguments(call.arguments))
         calls = self._draft.cut if call.is_cut else self._draft.calls
         calls.append(ChatToolCall(self._shown_id(call.id), function))
         self._known_calls.add(call.id)
-        if not call.is_cut:
-            self._unanswered.add(call.id)
+        (self._cut if call.is_cut else self._unanswered).add(call.id)
 
     def _output(self, call_id: str | None, content: str | list[ChatPart]) -> None:
         if call_id is None:  # a server's own search: nobody called
@@ -297,10 +308,13 @@ class Transcript:
                 f"No tool call found for function call output with call_id {call_id}.",
                 param="input",
             )
-        self._unanswered.discard(call_id)
+        for ids in (self._unanswered, self._cut, self._to_come):
+            ids.discard(call_id)
         shown = self._shown_id(call_id)
-        self._draft.calls += [call for call in self._draft.cut if call.id == shown]
+        cut = self._draft.cut
+        self._draft.calls += [call for call in cut if call.id == shown]
         self._finish_answered(shown)
+        self._draft.cut = [call for call in cut if call.id != shown]
         if self._profile.tool_images == "user":
             content, images = split_images(content)
             self._images += images
@@ -341,7 +355,8 @@ class Transcript:
     def _begin_turn(self) -> None:
         self._finish_draft()
         self._finish_outputs()
-        if self._current:
+        self._cut.clear()
+        if self._current and not self._unanswered & self._to_come:  # no call without its output
             self._settled.append(b",".join(message.later for message in self._current))
             self._current.clear()
 
@@ -370,7 +385,7 @@ class Transcript:
             return
         draft.calls = [call for call in draft.calls if call.id == id]
         self._finish_draft()
-        self._draft = Draft(calls=waiting, cut=[call for call in draft.cut if call.id != id])
+        self._draft = Draft(calls=waiting)
 
     def _finished_draft(self, *, with_reasoning: bool) -> bytes:
         """One message or, where each has one call only, as many as there are calls."""

@@ -33,6 +33,9 @@ __all__ = ["Migration", "MigrationError", "find_migrations_folder", "migrate", "
 log = logging.getLogger("responses_gw.store")
 LOCK_KEY = 0x7265737067770001  # "respgw" and a number: any constant that no other program uses
 LOCK_POLL_SECONDS = 0.1
+TABLE_LOCK_SECONDS = 2.0
+TABLE_LOCK_PAUSE_SECONDS = 1.0
+LOCK_TRIES = 20
 CONNECT_TIMEOUT_SECONDS = 10.0
 FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 RECORDS_TABLE = """
@@ -186,14 +189,30 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     log.info("applying migration %s", migration.label)
     try:
         if migration.transactional:
-            async with connection.transaction():
-                await _run(connection, migration)
+            await _apply_between_others(connection, migration)
         else:
             await _run(connection, migration)
     except asyncpg.PostgresError as error:
         if statement_failure(error, connection) is not None:
             raise
         raise MigrationError(f"migration {migration.label}: {error}") from error
+
+
+async def _apply_between_others(connection: asyncpg.Connection, migration: Migration) -> None:
+    """In one transaction that waits for a table only briefly: while it waits, everybody else waits
+    behind it, so it steps aside and tries again. Raises what the last try raised.
+    """
+    for attempt in range(LOCK_TRIES):
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{TABLE_LOCK_SECONDS:g}s'")
+                await _run(connection, migration)
+            return
+        except asyncpg.LockNotAvailableError:
+            if attempt + 1 == LOCK_TRIES:
+                raise
+            log.warning("migration %s waits for a table that others use", migration.label)
+            await asyncio.sleep(TABLE_LOCK_PAUSE_SECONDS)
 
 
 async def _run(connection: asyncpg.Connection, migration: Migration) -> None:

@@ -18,6 +18,8 @@ import re
 import socket
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -34,6 +36,7 @@ __all__ = ["Egress", "EgressError", "Fetched", "Resolve"]
 
 USER_AGENT = f"responses-gw/{__version__}"
 MAX_URL_CHARACTERS = 8192
+RESOLVER_THREADS = 4
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 DECODED_PIECE_BYTES = 262_144
@@ -63,7 +66,8 @@ class Egress:
         self._ports = frozenset(settings.ports)
         self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
         self._allows_all = settings.allow_private_networks
-        self._resolver = _CheckedResolver(resolve or _system_resolve, self._may_reach)
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="egress")
+        self._resolver = _CheckedResolver(resolve or self._resolve, self._may_reach)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -93,6 +97,15 @@ class Egress:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        """By the system, in threads of our own: a name server that says nothing holds them for
+        long after we gave up, and must not hold up the names of others."""
+        found = await asyncio.get_running_loop().run_in_executor(
+            self._threads, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        )
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
     async def fetch(self, url: str, *, max_bytes: int, seconds: float) -> Fetched:
         """GET the URL: at most ``max_bytes`` of body, decoded or not, everything in ``seconds``.
@@ -120,7 +133,7 @@ class Egress:
         try:
             parsed = URL(url)
             host, port = parsed.raw_host, parsed.port
-        except ValueError as error:
+        except (ValueError, IndexError) as error:  # yarl's, for brackets in odd places
             raise EgressError("it is no valid URL") from error
         return self._checked(parsed, host, port)
 
@@ -164,7 +177,7 @@ class Egress:
             raise EgressError("it leads to an invalid redirect")
         try:
             target = str(url.join(URL(location)))
-        except ValueError as error:
+        except (ValueError, IndexError) as error:
             raise EgressError("it leads to an invalid redirect") from error
         try:
             return self.checked(target)
@@ -200,11 +213,6 @@ def _record(host: str, port: int, address: str) -> ResolveResult:
         proto=socket.IPPROTO_TCP,
         flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
     )
-
-
-async def _system_resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def _public_socket(target: aiohttp.AddrInfoType) -> socket.socket:

@@ -118,3 +118,8 @@ def test_any_bytes_are_text_or_refused(data: bytes, media_type: str) -> None:
 @given(st.binary(min_size=1, max_size=LIMIT))
 def test_base64_gives_back_the_bytes(data: bytes) -> None:
     assert data_of(base64.b64encode(data).decode(), LIMIT) == (data, "")
+
+
+def test_a_file_of_a_million_escapes_is_refused_unread() -> None:
+    with pytest.raises(FileError, match="base64"):
+        data_of("data:," + "%" * 1_000_000, 10_000_000)

@@ -497,3 +497,16 @@ def test_log_probabilities_are_told_with_the_text_that_they_belong_to() -> None:
     assert [event["logprobs"] for event in deltas] == [[entry], [entry]]
     without = run(stream)
     assert without.output[0]["content"][0]["logprobs"] == []  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("tool_search", '{\n  "query": "mail"\n}'),
+        ("computer", '{"actions": [\n{"type":\n"wait"}]}'),
+        ("screen", '{"action":\r\n{"type":\n"wait"}}'),
+    ],
+)
+def test_what_a_model_has_indented_stays_on_one_line(name: str, arguments: str) -> None:
+    (item,) = _made(name, arguments).output
+    assert item["status"] == "completed"

@@ -13,7 +13,7 @@ from msgspec import Raw
 from responses_gw.api.errors import ApiError
 from responses_gw.api.tools import TOOLS, CallTarget, Tool
 from responses_gw.api.validate import decode_create_response, decode_tool
-from responses_gw.prompt.toolset import ChatTools, Toolset
+from responses_gw.prompt.toolset import ChatTools, Toolset, chat_name
 
 Json = dict[str, Any]
 F: Json = {"type": "function", "name": "f", "parameters": {"type": "object"}}
@@ -97,7 +97,7 @@ def test_names_are_a_bijection(tools: list[Json]) -> None:
     assert set(found.targets.values()) == targets_of(tools)
     assert names(found) == list(found.targets)
     for name, target in found.targets.items():
-        assert toolset.name_of(target) == name
+        assert name == chat_name(target) or name.rpartition("_")[0] == chat_name(target)[:55]
         if target.namespace is not None:
             assert len(name) <= 64
     functions = {
@@ -244,3 +244,9 @@ def test_a_choice_of_what_is_not_there_is_a_400(
 def test_nothing_allowed_means_nothing_offered() -> None:
     found = chosen([F], {"type": "allowed_tools", "mode": "auto", "tools": []})
     assert found.fields == {}
+
+
+def test_the_newest_definition_that_was_found_counts_and_the_request_s_own_before_it() -> None:
+    old, new = ({**F, "description": text} for text in ("old", "new"))
+    assert first_function(chosen([], found=[old, new]))["description"] == "new"
+    assert "description" not in first_function(chosen([F], found=[old, new]))

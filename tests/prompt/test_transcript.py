@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -343,3 +343,58 @@ def test_a_cut_call_is_shown_only_when_it_was_answered() -> None:
 def test_the_parts_of_one_assistant_message_are_one_text() -> None:
     parts = [{"type": "output_text", "text": "Well, "}, {"type": "refusal", "refusal": "no."}]
     assert messages({"role": "assistant", "content": parts})[0]["content"] == "Well, no."
+
+
+def test_a_cut_call_among_others_is_shown_with_its_own_output() -> None:
+    """Two parallel calls, the second broken off; the client answers both."""
+    items = [user("q"), called("a"), called("b", '{"x"', status="incomplete")]
+    for outputs in ([answered("a"), answered("b")], [answered("b"), answered("a")]):
+        sent = messages(*items, *outputs)
+        shown: list[str] = []
+        for message in sent:
+            calls: Any = message.get("tool_calls", [])
+            shown += [call["id"] for call in calls]
+            if message["role"] == "tool":
+                assert message["tool_call_id"] in shown, f"an orphan output: {sent}"
+        assert sorted(shown) == ["a", "b"]
+
+
+def test_a_cut_call_can_be_answered_in_the_next_turn_of_a_chain() -> None:
+    first = Transcript(ModelProfile())
+    first.add(decoded_items([user("q"), called("a"), called("b", "{", status="incomplete")]))
+    second = Transcript(ModelProfile(), first.snapshot())
+    second.add(decoded_items([answered("a"), answered("b")]))
+    second.check_answered()
+
+
+def test_a_turn_with_an_open_call_is_not_parted_from_its_output() -> None:
+    transcript = Transcript(ModelProfile())
+    transcript.add(decoded_items([user("q"), called("a"), user("and?"), answered("a"), user("r")]))
+    left = json.loads(transcript.messages(skip_turns=transcript.turns))
+    assert [message["role"] for message in left] == ["user"]
+
+
+def test_tools_in_items_are_copies_without_secrets_and_not_repeated() -> None:
+    mcp: Json = {"type": "mcp", "server_label": "s", "authorization": "hush"}
+    item: Json = {"type": "additional_tools", "role": "developer", "tools": [mcp]}
+    transcript = Transcript(ModelProfile())
+    transcript.add(decoded_items([item, item]))
+    (kept,) = transcript.snapshot().tools
+    assert json.loads(bytes(kept)) == {"type": "mcp", "server_label": "s"}
+
+
+def test_found_tools_of_any_shape_are_no_fault() -> None:
+    tools = [{"type": "web_search", "description": 5}, {"type": "x", "name": {"a": 1}}]
+    call: Json = {
+        "type": "tool_search_call",
+        "call_id": "c",
+        "arguments": {},
+        "execution": "client",
+    }
+    found: Json = {
+        "type": "tool_search_output",
+        "call_id": "c",
+        "tools": tools,
+        "execution": "client",
+    }
+    assert messages(call, found)[1]["content"] == "No tool was found."

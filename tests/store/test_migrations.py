@@ -172,3 +172,29 @@ async def test_no_connection_is_its_own_error(folder: Path, dsn: str) -> None:
         with pytest.raises(DatabaseUnavailable, match="cannot connect") as caught:
             await call(dsn, folder)
         assert "secret" not in str(caught.value)
+
+
+async def test_a_table_in_use_is_waited_for_without_holding_up_its_readers(
+    empty_database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for a table in PostgreSQL makes everybody wait behind it."""
+    monkeypatch.setattr(migrations, "TABLE_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(migrations, "TABLE_LOCK_PAUSE_SECONDS", 0.5)
+    await migrate(empty_database_url, folder)
+    (folder / "0003_c.sql").write_text("ALTER TABLE a ADD COLUMN m int;")
+    reader = await asyncpg.connect(empty_database_url)
+    other = await asyncpg.connect(empty_database_url)
+    try:
+        transaction = reader.transaction()
+        await transaction.start()
+        await reader.fetch("SELECT * FROM a")
+        migrating = asyncio.create_task(migrate(empty_database_url, folder))
+        for _ in range(5):
+            await asyncio.wait_for(other.fetch("SELECT * FROM a"), 0.4)
+            await asyncio.sleep(0.1)
+        assert not migrating.done()
+        await transaction.rollback()
+        assert await asyncio.wait_for(migrating, 10) == [3]
+    finally:
+        await reader.close()
+        await other.close()

@@ -123,6 +123,7 @@ NAMES: dict[str, list[list[str]]] = {
 HOSTILE = [
     # loopback, and the ways to write it
     "http://127.0.0.1:{port}/",
+    "http://a]b[@:{port}/",
     "https://127.0.0.1:{port}/",
     "http://127.0.0.2:{port}/",
     "http://127.255.255.254:{port}/",

@@ -32,7 +32,7 @@ __all__ = [
 
 class LocalShellAction(Struct, frozen=True, tag_field="type", tag="exec"):
     command: tuple[str, ...]
-    env: dict[str, str] = {}
+    env: dict[str, str] | None = {}
     timeout_ms: int | None = None
     user: str | None = None
     working_directory: str | None = None
