@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from msgspec import Struct
+
+from ..api.response import ResponseStatus
 
 __all__ = [
     "Chain",
@@ -21,8 +22,6 @@ __all__ = [
     "StoredResponse",
     "Tip",
 ]
-
-ResponseStatus = Literal["queued", "in_progress", "completed", "failed", "incomplete", "cancelled"]
 
 
 class StoredItem(Struct, frozen=True):
