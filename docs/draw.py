@@ -11,7 +11,18 @@ from responses_gw.machine.states import ITEM_TABLE, RESPONSE_TABLE
 
 PAGE = Path(__file__).parent / "architecture.md"
 PACKAGE = Path(__file__).parent.parent / "responses_gw"
-ROOMS = ("http", "engine", "tools", "files", "upstream", "store", "prompt", "machine", "api")
+ROOMS = (
+    "http",
+    "engine",
+    "tools",
+    "files",
+    "upstream",
+    "store",
+    "egress",
+    "prompt",
+    "machine",
+    "api",
+)
 HEAD = """\
 # Architecture
 

@@ -19,6 +19,7 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .api.errors import unavailable
+from .egress import Egress
 from .engine import Engine
 from .engine.files import InputFiles
 from .engine.history import Histories
@@ -46,7 +47,7 @@ from .store import (
     kept_sealing_key,
     migrate,
 )
-from .upstream import Egress, UpstreamClient
+from .upstream import UpstreamClient
 
 __all__ = ["App", "app"]
 

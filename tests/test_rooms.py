@@ -1,6 +1,6 @@
 """The arrows between the rooms: who may import whom, and who never waits.
 
-http → engine → {tools, files, upstream, store} → {prompt, machine} → api; settings are known to all
+http → engine → {tools, files, upstream, store} → {egress, prompt, machine} → api; settings are known to all
 but the pure rooms; nobody imports the composition root except the command.
 """
 
@@ -24,13 +24,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "machine": {"api"},
     "settings": set(),
     "telemetry": set(),
+    "egress": {"settings", ""},
     "upstream": BELOW_ENGINE | {"telemetry", ""},
     "store": BELOW_ENGINE | {"telemetry"},
-    "tools": BELOW_ENGINE | {"telemetry"},
+    "tools": BELOW_ENGINE | {"telemetry", "egress", ""},
     "files": {"settings"},
-    "engine": BELOW_ENGINE | {"telemetry", "upstream", "store", "tools", "files"},
+    "engine": BELOW_ENGINE | {"telemetry", "upstream", "store", "tools", "files", "egress"},
     "http": BELOW_ENGINE | {"telemetry", "engine"},
-    "app": BELOW_ENGINE | {"telemetry", "upstream", "store", "tools", "files", "engine", "http"},
+    "app": BELOW_ENGINE
+    | {"telemetry", "upstream", "store", "tools", "files", "egress", "engine", "http"},
     "demo": set(),
     "serving": set(),
     "doctor": {"settings", "serving", "store"},

@@ -21,10 +21,10 @@ from ..api.content import ContentPart, InputFile, InputText
 from ..api.errors import ApiError, unavailable
 from ..api.items import InputItem
 from ..api.items.parts import parts_of, with_parts
+from ..egress import Egress, EgressError
 from ..files import FileError, PdfBusy, PdfError, PdfReaders, data_of, is_pdf, text_of
 from ..prompt.files import file_part
 from ..settings import FileSettings
-from ..upstream import Egress, EgressError
 
 __all__ = ["InputFiles"]
 

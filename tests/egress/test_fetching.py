@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import pytest
 from aiohttp import web
 
+from responses_gw.egress import Egress, EgressError
+from responses_gw.egress import fetching as module
+from responses_gw.egress.addresses import is_public
 from responses_gw.settings import EgressSettings
-from responses_gw.upstream import Egress, EgressError
-from responses_gw.upstream import egress as module
-from responses_gw.upstream.addresses import is_public
 
 pytestmark = pytest.mark.anyio
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
