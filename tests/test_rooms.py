@@ -1,7 +1,7 @@
 """The arrows between the rooms: who may import whom, and who never waits.
 
-http → engine → {tools, files, upstream, store} → {egress, prompt, machine} → api; settings are known to all
-but the pure rooms; nobody imports the composition root except the command.
+http → engine → {tools, files, upstream, store} → {egress, prompt, machine} → api; settings are
+known to all but the pure rooms; nobody imports the composition root except the command.
 """
 
 from __future__ import annotations
