@@ -16,6 +16,7 @@ __all__ = [
     "AllowedTool",
     "AllowedTools",
     "ApplyPatchTool",
+    "ApprovalFilter",
     "CallKind",
     "CallTarget",
     "CodeInterpreterTool",
@@ -37,6 +38,7 @@ __all__ = [
     "Tool",
     "ToolChoice",
     "ToolChoiceMode",
+    "ToolFilter",
     "ToolSearchTool",
     "UnknownTool",
     "WebSearchTool",
@@ -47,12 +49,14 @@ ToolName = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[a-zA-Z0-
 ToolChoiceMode = Literal["none", "auto", "required"]
 CallKind = Literal[
     "function", "custom", "tool_search", "local_shell", "shell", "apply_patch", "computer",
-    "computer_use_preview",
+    "computer_use_preview", "mcp", "mcp_approval",
 ]  # fmt: skip
 
 
 class CallTarget(Struct, frozen=True):
-    """The client's tool behind a function that the model is shown."""
+    """The tool behind a function that the model is shown. That of an MCP server has its label for
+    a ``namespace``; its kind says whether a call is run or asks for approval.
+    """
 
     kind: CallKind
     name: str
@@ -155,14 +159,32 @@ class WebSearchTool(Struct, frozen=True):
     user_location: Raw | None = None
 
 
+class ToolFilter(Struct, frozen=True):
+    """Tools of an MCP server: those of these names, or those that (do not) only read, or both."""
+
+    tool_names: list[str] | None = None
+    read_only: bool | None = None
+
+
+class ApprovalFilter(Struct, frozen=True):
+    always: ToolFilter | None = None
+    never: ToolFilter | None = None
+
+
 class McpTool(Struct, frozen=True, tag_field="type", tag="mcp"):
-    server_label: str
+    """A server whose tools the gateway calls. ``authorization`` and ``headers`` are secrets: they
+    are never stored, echoed or logged. ``require_approval`` absent means always.
+    """
+
+    server_label: Annotated[str, Meta(pattern="^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")]
     server_url: str | None = None
     connector_id: str | None = None
     tunnel_id: str | None = None
     server_description: str | None = None
-    allowed_tools: Raw | None = None
-    require_approval: Raw | None = None
+    authorization: str | None = None
+    headers: dict[str, str] | None = None
+    allowed_tools: list[str] | ToolFilter | None = None
+    require_approval: Literal["always", "never"] | ApprovalFilter | None = None
     defer_loading: bool | None = None
 
 

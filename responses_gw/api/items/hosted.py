@@ -16,7 +16,12 @@ __all__ = [
     "McpApprovalRequest",
     "McpApprovalResponse",
     "McpCall",
+    "McpError",
+    "McpHttpError",
     "McpListTools",
+    "McpProtocolError",
+    "McpToolExecutionError",
+    "McpToolInfo",
     "Program",
     "ProgramOutput",
     "WebSearchCall",
@@ -50,6 +55,38 @@ class ImageGenerationCall(Struct, frozen=True, tag_field="type", tag="image_gene
     id: str | None = None
     result: str | None = None
     status: Literal["in_progress", "generating", "completed", "failed"] | None = None
+
+
+class McpProtocolError(Struct, frozen=True, tag_field="type", tag="mcp_protocol_error"):
+    """The server answered with an error of JSON-RPC, or with nothing that could be read."""
+
+    code: int
+    message: str
+
+
+class McpToolExecutionError(Struct, frozen=True, tag_field="type", tag="mcp_tool_execution_error"):
+    """The tool ran and says that it failed; ``content`` are MCP's content blocks."""
+
+    content: list[Raw]
+
+
+class McpHttpError(Struct, frozen=True, tag_field="type", tag="http_error"):
+    """The server could not be reached: ``code`` is its status, or the one it would have had."""
+
+    code: int
+    message: str
+
+
+McpError = McpProtocolError | McpToolExecutionError | McpHttpError
+
+
+class McpToolInfo(Struct, frozen=True):
+    """A tool as ``mcp_list_tools`` shows it."""
+
+    name: str
+    input_schema: Raw
+    description: str | None = None
+    annotations: Raw | None = None
 
 
 class McpListTools(Struct, frozen=True, tag_field="type", tag="mcp_list_tools"):
