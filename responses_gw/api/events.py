@@ -22,6 +22,16 @@ __all__ = [
     "Event",
     "FunctionCallArgumentsDelta",
     "FunctionCallArgumentsDone",
+    "HostedArgumentsDone",
+    "HostedItemEvent",
+    "McpCallArgumentsDelta",
+    "McpCallArgumentsDone",
+    "McpCallCompleted",
+    "McpCallFailed",
+    "McpCallInProgress",
+    "McpListToolsCompleted",
+    "McpListToolsFailed",
+    "McpListToolsInProgress",
     "OutputItemAdded",
     "OutputItemDone",
     "OutputTextDelta",
@@ -298,4 +308,50 @@ class ShellCommandDelta(Event, kw_only=True, tag="response.shell_call_command.de
 
 
 class ShellCommandDone(ShellCommandEvent, tag="response.shell_call_command.done", gc=False):
+    pass
+
+
+# --- tools that the gateway runs ----------------------------------------------------------------
+
+
+class HostedItemEvent(Event, kw_only=True, gc=False):
+    """How far a call is (or a list of tools): nothing but the item that it is about."""
+
+    item_id: str
+    output_index: int
+
+
+class McpListToolsInProgress(HostedItemEvent, tag="response.mcp_list_tools.in_progress", gc=False):
+    pass
+
+
+class McpListToolsCompleted(HostedItemEvent, tag="response.mcp_list_tools.completed", gc=False):
+    pass
+
+
+class McpListToolsFailed(HostedItemEvent, tag="response.mcp_list_tools.failed", gc=False):
+    pass
+
+
+class McpCallInProgress(HostedItemEvent, tag="response.mcp_call.in_progress", gc=False):
+    pass
+
+
+class McpCallArgumentsDelta(CallDeltaEvent, tag="response.mcp_call_arguments.delta", gc=False):
+    pass
+
+
+class HostedArgumentsDone(HostedItemEvent, kw_only=True, gc=False):
+    arguments: str
+
+
+class McpCallArgumentsDone(HostedArgumentsDone, tag="response.mcp_call_arguments.done", gc=False):
+    pass
+
+
+class McpCallCompleted(HostedItemEvent, tag="response.mcp_call.completed", gc=False):
+    pass
+
+
+class McpCallFailed(HostedItemEvent, tag="response.mcp_call.failed", gc=False):
     pass

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 __all__ = [
+    "HOSTED",
     "TOOLS",
     "AllowedTool",
     "AllowedTools",
@@ -26,6 +27,8 @@ __all__ = [
     "FileSearchTool",
     "FunctionTool",
     "GrammarFormat",
+    "HostedCall",
+    "HostedResult",
     "HostedToolChoice",
     "ImageGenerationTool",
     "LocalShellTool",
@@ -61,6 +64,28 @@ class CallTarget(Struct, frozen=True):
     kind: CallKind
     name: str
     namespace: str | None = None
+
+
+HOSTED: frozenset[CallKind] = frozenset(("mcp",))
+"""The kinds of calls that the gateway runs itself."""
+
+
+class HostedCall(Struct, frozen=True):
+    """A call for the gateway to run; ``arguments`` is what the model wrote, which may be no JSON at
+    all.
+    """
+
+    target: CallTarget
+    arguments: str
+
+
+class HostedResult(Struct, frozen=True):
+    """What came of it: ``output`` for the model and the client, or the JSON of an ``error`` in the
+    form of the item's type. A call with an error has failed; the response goes on.
+    """
+
+    output: str | None = None
+    error: Raw | None = None
 
 
 # --- tools that a client executes ---------------------------------------------------------------

@@ -5,6 +5,8 @@ Theory of operation. A response goes ``NEW → IN_PROGRESS →`` one of four end
 ``OPEN`` states name what is open inside it: a reasoning part, a text part, a refusal part, the
 arguments of a function call, the input of a custom call, or the arguments of a call that becomes an
 item of its own type (a shell command, a patch), of which nothing is shown before they are whole. A
+call that the gateway runs is open twice: its arguments, and then, while it runs, nothing but the
+call; its result closes it. So is a list of tools, while their server is asked. A
 delta of another kind than the open one moves on by closing and opening; the steps of every such
 move are spelled out in ``ITEM_TABLE``, which is made once from the two short tables ``OPENS`` and
 ``CLOSES`` and the item each state belongs to. Two parts of the same message share the item: moving
@@ -23,6 +25,7 @@ __all__ = [
     "CALLS",
     "ITEM_OF",
     "ITEM_TABLE",
+    "PARTS",
     "RESPONSE_TABLE",
     "IllegalTransition",
     "ItemKind",
@@ -81,6 +84,8 @@ class ItemKind(Enum):
     FUNCTION_CALL = "function_call"
     CUSTOM_TOOL_CALL = "custom_tool_call"
     ACTION_CALL = "shell_call, apply_patch_call, …"
+    HOSTED_CALL = "mcp_call"
+    LISTING = "mcp_list_tools"
 
 
 class Open(Enum):
@@ -93,9 +98,15 @@ class Open(Enum):
     ARGUMENTS = "arguments"
     INPUT = "input"
     ACTION = "action"
+    HOSTED = "hosted"
+    RUNNING = "running"
+    LISTING = "listing"
 
 
-CALLS = frozenset((Open.ARGUMENTS, Open.INPUT, Open.ACTION))
+CALLS = frozenset((Open.ARGUMENTS, Open.INPUT, Open.ACTION, Open.HOSTED))
+"""Where more of a call's arguments can come."""
+PARTS = frozenset((Open.REASONING, Open.TEXT, Open.REFUSAL))
+"""Where more of a part can come, or another part of the same item."""
 
 
 class Step(Enum):
@@ -119,6 +130,11 @@ class Step(Enum):
     CLOSE_CALL = "output_item.done (function_call)"
     CLOSE_CUSTOM_CALL = "output_item.done (custom_tool_call)"
     EMIT_ACTION = "output_item.added, [its own events], output_item.done"
+    OPEN_HOSTED_CALL = "output_item.added (mcp_call), mcp_call.in_progress"
+    CLOSE_HOSTED_ARGUMENTS = "mcp_call_arguments.done"
+    CLOSE_HOSTED_CALL = "[mcp_call.completed | .failed], output_item.done (mcp_call)"
+    OPEN_LISTING = "output_item.added (mcp_list_tools), mcp_list_tools.in_progress"
+    CLOSE_LISTING = "mcp_list_tools.completed | .failed, output_item.done (mcp_list_tools)"
 
 
 ITEM_OF: dict[Open, ItemKind] = {
@@ -128,6 +144,9 @@ ITEM_OF: dict[Open, ItemKind] = {
     Open.ARGUMENTS: ItemKind.FUNCTION_CALL,
     Open.INPUT: ItemKind.CUSTOM_TOOL_CALL,
     Open.ACTION: ItemKind.ACTION_CALL,
+    Open.HOSTED: ItemKind.HOSTED_CALL,
+    Open.RUNNING: ItemKind.HOSTED_CALL,
+    Open.LISTING: ItemKind.LISTING,
 }
 
 # (the item's step, the part's step): a call has no parts, only arguments to close
@@ -138,6 +157,8 @@ OPENS: dict[Open, tuple[Step, Step | None]] = {
     Open.ARGUMENTS: (Step.OPEN_CALL, None),
     Open.INPUT: (Step.OPEN_CUSTOM_CALL, None),
     Open.ACTION: (Step.COLLECT_ACTION, None),
+    Open.HOSTED: (Step.OPEN_HOSTED_CALL, None),
+    Open.LISTING: (Step.OPEN_LISTING, None),
 }
 CLOSES: dict[Open, tuple[Step, Step | None]] = {
     Open.REASONING: (Step.CLOSE_REASONING_PART, Step.CLOSE_REASONING),
@@ -146,6 +167,9 @@ CLOSES: dict[Open, tuple[Step, Step | None]] = {
     Open.ARGUMENTS: (Step.CLOSE_ARGUMENTS, Step.CLOSE_CALL),
     Open.INPUT: (Step.CLOSE_INPUT, Step.CLOSE_CUSTOM_CALL),
     Open.ACTION: (Step.EMIT_ACTION, None),
+    Open.HOSTED: (Step.CLOSE_HOSTED_ARGUMENTS, Step.CLOSE_HOSTED_CALL),
+    Open.RUNNING: (Step.CLOSE_HOSTED_CALL, None),
+    Open.LISTING: (Step.CLOSE_LISTING, None),
 }
 
 
@@ -153,7 +177,10 @@ def _moves() -> dict[tuple[Open, Open], tuple[Step, ...]]:
     table: dict[tuple[Open, Open], tuple[Step, ...]] = {}
     for now in Open:
         for then in Open:
+            if then is Open.RUNNING:
+                continue
             table[now, then] = tuple(step for step in _steps(now, then) if step is not None)
+    table[Open.HOSTED, Open.RUNNING] = (Step.CLOSE_HOSTED_ARGUMENTS,)  # and from nowhere else
     return table
 
 
@@ -162,9 +189,9 @@ def _steps(now: Open, then: Open) -> tuple[Step | None, ...]:
         return () if then is Open.NOTHING else OPENS[then]
     if then is Open.NOTHING:
         return CLOSES[now]
-    if now is then and now not in CALLS:
+    if now is then and now in PARTS:
         return ()  # more of the same part
-    if ITEM_OF[now] is ITEM_OF[then] and now not in CALLS:
+    if ITEM_OF[now] is ITEM_OF[then] and now in PARTS:
         return CLOSES[now][0], OPENS[then][1]
     return (*CLOSES[now], *OPENS[then])
 

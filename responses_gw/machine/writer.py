@@ -141,6 +141,15 @@ class EventWriter:
             )
         )
 
+    def _hosted(self, kind: type[ev.HostedItemEvent]) -> None:
+        self._events.append(
+            kind(
+                sequence_number=self._next(),
+                item_id=self._item_id,
+                output_index=len(self.records),
+            )
+        )
+
     def _join(self) -> str:
         return "".join(self._pieces)
 

@@ -6,11 +6,11 @@ import itertools
 
 import pytest
 
-from responses_gw.machine.emitter import _STEPS, Emitter
+from responses_gw.machine.emitter import Emitter
 from responses_gw.machine.states import (
-    CALLS,
     ITEM_OF,
     ITEM_TABLE,
+    PARTS,
     RESPONSE_TABLE,
     IllegalTransition,
     Open,
@@ -18,7 +18,9 @@ from responses_gw.machine.states import (
     ResponseStep,
     Step,
 )
+from responses_gw.machine.steps import STEPS
 
+RUNNING = Open.RUNNING
 ENDS = {
     ResponsePhase.COMPLETED,
     ResponsePhase.INCOMPLETE,
@@ -28,8 +30,9 @@ ENDS = {
 
 
 def test_every_step_has_a_method_and_every_move_a_row() -> None:
-    assert set(_STEPS) == set(Step)
-    assert set(ITEM_TABLE) == set(itertools.product(Open, Open))
+    assert set(STEPS) == set(Step)
+    pairs = {(now, then) for now, then in itertools.product(Open, Open) if then is not Open.RUNNING}
+    assert set(ITEM_TABLE) == pairs | {(Open.HOSTED, Open.RUNNING)}
 
 
 def test_nothing_follows_an_end() -> None:
@@ -42,7 +45,9 @@ def test_a_move_closes_what_was_open_before_it_opens(now: Open, then: Open) -> N
     steps = ITEM_TABLE[now, then]
     closing = [step.name.startswith(("CLOSE", "EMIT")) for step in steps]
     assert closing == sorted(closing, reverse=True), f"{now} → {then}: {steps}"
-    same_item = ITEM_OF.get(now) is ITEM_OF.get(then) and now not in CALLS
+    same_item = ITEM_OF.get(now) is ITEM_OF.get(then) and now in PARTS
+    if then is RUNNING:
+        same_item = True
     items_closed = {step for step in steps if step.name in _ITEM_CLOSES}
     items_opened = {step for step in steps if step.name in _ITEM_OPENS}
     if now is Open.NOTHING or same_item:
@@ -61,6 +66,8 @@ _ITEM_CLOSES = {
     "CLOSE_CALL",
     "CLOSE_CUSTOM_CALL",
     "EMIT_ACTION",
+    "CLOSE_HOSTED_CALL",
+    "CLOSE_LISTING",
 }
 _ITEM_OPENS = {
     "OPEN_REASONING",
@@ -68,6 +75,8 @@ _ITEM_OPENS = {
     "OPEN_CALL",
     "OPEN_CUSTOM_CALL",
     "COLLECT_ACTION",
+    "OPEN_HOSTED_CALL",
+    "OPEN_LISTING",
 }
 
 

@@ -12,14 +12,19 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from ..content import SummaryText
 from .client_tools import LocalShellAction, PatchOperation, ShellAction
 from .conversation import ItemStatus, MessagePhase
+from .hosted import McpToolInfo
 
 __all__ = [
+    "HostedStatus",
     "OutputApplyPatchCall",
     "OutputComputerCall",
     "OutputCustomToolCall",
     "OutputFunctionCall",
     "OutputItem",
     "OutputLocalShellCall",
+    "OutputMcpApprovalRequest",
+    "OutputMcpCall",
+    "OutputMcpListTools",
     "OutputMessage",
     "OutputReasoning",
     "OutputShellCall",
@@ -28,6 +33,9 @@ __all__ = [
     "ReasoningTextPart",
     "RefusalPart",
 ]
+
+
+HostedStatus = Literal["in_progress", "completed", "incomplete", "failed"]
 
 
 class OutputTextPart(Struct, frozen=True, tag_field="type", tag="output_text"):
@@ -127,6 +135,35 @@ class OutputComputerCall(Struct, frozen=True, kw_only=True, tag_field="type", ta
     pending_safety_checks: tuple[Raw, ...] = ()
 
 
+class OutputMcpListTools(Struct, frozen=True, kw_only=True, tag_field="type", tag="mcp_list_tools"):
+    """OpenAI's has no status; ``error`` is there when the server could not be asked."""
+
+    id: str
+    server_label: str
+    tools: tuple[McpToolInfo, ...] = ()
+    error: str | None = None
+
+
+class OutputMcpCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="mcp_call"):
+    id: str
+    status: HostedStatus
+    server_label: str
+    name: str
+    arguments: str = ""
+    approval_request_id: str | None = None
+    output: str | None = None
+    error: Raw | None = None
+
+
+class OutputMcpApprovalRequest(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="mcp_approval_request"
+):
+    id: str
+    server_label: str
+    name: str
+    arguments: str
+
+
 OutputItem = (
     OutputMessage
     | OutputReasoning
@@ -137,4 +174,7 @@ OutputItem = (
     | OutputShellCall
     | OutputApplyPatchCall
     | OutputComputerCall
+    | OutputMcpListTools
+    | OutputMcpCall
+    | OutputMcpApprovalRequest
 )
