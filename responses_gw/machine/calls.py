@@ -7,6 +7,10 @@ exist that interleave, that announce all names first, that send arguments before
 repeat id and name in every fragment, or that number every call 0. So: whatever comes while the open
 call's arguments are not yet a whole JSON value, another call (here) or text (``reader.py``), has to
 wait until it is whole or the stream ends.
+
+A call that the gateway runs stays open until its result is there, and it runs only when the stream
+has ended well. So everything behind the first one waits: ``outstanding`` are the calls to run, in
+the order of the model, and each ``resolve`` closes one and goes on to the next.
 """
 
 from __future__ import annotations
@@ -16,14 +20,15 @@ from collections.abc import Mapping
 import msgspec
 
 from ..api.ids import new_id
-from ..api.tools import CallTarget
+from ..api.tools import HOSTED, CallTarget, HostedCall, HostedResult
 from .chunk import ToolCallFragment
 from .emitter import Emitter
-from .states import CALLS
+from .states import CALLS, Open
 
 __all__ = ["CallAssembler"]
 
 MAX_CALL_ID_LENGTH = 64
+_OURS = frozenset((Open.HOSTED, Open.RUNNING))
 
 
 class _Call:
@@ -52,7 +57,16 @@ class CallAssembler:
     for a function of the client's.
     """
 
-    __slots__ = ("_by_index", "_current", "_emitter", "_ids", "_last_index", "_targets", "_waiting")
+    __slots__ = (
+        "_by_index",
+        "_current",
+        "_emitter",
+        "_ids",
+        "_last_index",
+        "_targets",
+        "_waiting",
+        "has_client_calls",
+    )
 
     def __init__(self, emitter: Emitter, targets: Mapping[str, CallTarget]) -> None:
         self._emitter = emitter
@@ -62,6 +76,8 @@ class CallAssembler:
         self._current: _Call | None = None
         self._last_index = 0
         self._ids: set[str] = set()
+        self.has_client_calls = False
+        """Whether a call is for the client to answer; approvals are."""
 
     def feed(self, fragment: ToolCallFragment) -> None:
         call = self._call_of(fragment)
@@ -78,17 +94,45 @@ class CallAssembler:
             self._start_next()
 
     def finish(self, cut: bool) -> None:
-        """The stream is over: what waited is emitted. A call that never got a name is no call.
+        """The stream is over: what waited is emitted, as far as the next call that is ours to run.
+        A call that never got a name is no call.
 
-        In a stream that was cut, a call that is not whole is the last item (ORDERING §1): what
-        waits behind it is lost.
+        In a stream that was cut, a call that is not whole, or was not run, is the last item
+        (ORDERING §1): what waits behind it is lost.
         """
-        for call in self._waiting:
-            if cut and self.is_open_partial:
-                break
-            if call.name:
-                self._start(call)
-        self._waiting.clear()
+        self._waiting = [call for call in self._waiting if call.name]
+        if cut:
+            while self._waiting and not self.is_busy:
+                self._start(self._waiting.pop(0))
+            self._waiting.clear()
+        else:
+            self._go_on()
+
+    @property
+    def outstanding(self) -> list[HostedCall]:
+        """The calls that are ours to run, after :meth:`finish`; the first one is open."""
+        if self._emitter.open is not Open.RUNNING or self._current is None:
+            return []
+        calls = [call for call in (self._current, *self._waiting) if self._is_ours(call)]
+        return [HostedCall(self._target(call), "".join(call.pieces) or "{}") for call in calls]
+
+    def resolve(self, result: HostedResult) -> None:
+        """What came of the first of the outstanding calls."""
+        self._emitter.result(result)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._emitter.open is Open.HOSTED:
+            self._emitter.run()
+        while self._waiting and self._emitter.open not in _OURS:
+            self._start(self._waiting.pop(0))
+            if self._emitter.open is Open.HOSTED:
+                self._emitter.run()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether what comes has to wait for the open call."""
+        return self._emitter.open in _OURS or self.is_open_partial
 
     @property
     def is_open_partial(self) -> bool:
@@ -111,17 +155,23 @@ class CallAssembler:
 
     def _start_next(self) -> None:
         call = self._waiting[0]
-        if call.name and not self.is_open_partial:
+        if call.name and not self.is_busy:
             del self._waiting[0]
             self._start(call)
 
     def _start(self, call: _Call) -> None:
         self._current = call
-        name = call.name or ""
-        target = self._targets.get(name) or CallTarget("function", name)
-        self._emitter.call(target, self._call_id(call.id))
+        self.has_client_calls |= not self._is_ours(call)
+        self._emitter.call(self._target(call), self._call_id(call.id))
         if call.pieces:
             self._emitter.arguments("".join(call.pieces))
+
+    def _target(self, call: _Call) -> CallTarget:
+        name = call.name or ""
+        return self._targets.get(name) or CallTarget("function", name)
+
+    def _is_ours(self, call: _Call) -> bool:
+        return self._target(call).kind in HOSTED
 
     def _call_id(self, offered: str | None) -> str:
         """The server's own id, which some templates need back, unless no client could use it."""

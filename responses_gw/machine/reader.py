@@ -25,7 +25,7 @@ from msgspec import Raw, Struct
 from ..api.errors import ApiError, server_error
 from ..api.items import ItemStatus
 from ..api.response import InputTokensDetails, OutputTokensDetails, Usage
-from ..api.tools import CallTarget
+from ..api.tools import CallTarget, HostedCall, HostedResult
 from .calls import CallAssembler
 from .chunk import BadChunk, ChunkDelta, ChunkLogprobs, ChunkUsage, decode_chunk
 from .emitter import Emitter
@@ -127,6 +127,27 @@ class ChatReader:
         self._tell_draft()
         self._emitter.close()
 
+    # --- calls that the gateway runs -----------------------------------------------------------
+
+    @property
+    def outstanding(self) -> list[HostedCall]:
+        """In a stream that has ended well, the calls to run, in the order of the model; until they
+        are resolved the first of them is an open item.
+        """
+        return self._calls.outstanding
+
+    @property
+    def has_client_calls(self) -> bool:
+        """Whether the model has called what the client has to answer. Known at the end."""
+        return self._calls.has_client_calls
+
+    def resolve(self, result: HostedResult) -> None:
+        """What came of the first of the outstanding calls."""
+        self._calls.resolve(result)
+        if not self._calls.outstanding:
+            self._release()
+            self._emitter.close()
+
     # --- frames --------------------------------------------------------------------------------
 
     def _event(self, data: bytes) -> None:
@@ -172,7 +193,7 @@ class ChatReader:
             self._forget_blanks()
             for fragment in delta.tool_calls:
                 self._calls.feed(fragment)
-            if self._held and not self._calls.is_open_partial:
+            if self._held and not self._calls.is_busy:
                 self._release()
 
     def _say_text(self, emit: Callable[[str], None], delta: str) -> None:
@@ -188,8 +209,10 @@ class ChatReader:
             emit(delta)
 
     def _say(self, emit: Callable[[str], None], delta: str) -> None:
-        """What comes in the middle of a call's arguments waits for their end."""
-        if self._calls.is_open_partial:
+        """What comes in the middle of a call's arguments waits for their end, and for the result
+        of a call that the gateway runs.
+        """
+        if self._calls.is_busy:
             self._held.append((emit, delta))
         else:
             emit(delta)
@@ -249,7 +272,9 @@ class ChatReader:
         if cut:
             self._tell_draft()
         self._calls.finish(cut)
-        if not (cut and self._calls.is_open_partial):
+        if self._calls.outstanding:
+            return
+        if not (cut and self._calls.is_busy):
             self._release()
         self._emitter.close(status)
 

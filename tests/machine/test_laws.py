@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from responses_gw.api.echo import response_settings
 from responses_gw.api.errors import server_error
-from responses_gw.api.tools import CallTarget
+from responses_gw.api.tools import CallTarget, HostedResult
 from responses_gw.api.validate import decode_create_response
 from responses_gw.machine.emitter import Emitter
 from responses_gw.machine.framing import DONE, sse_bytes
@@ -53,8 +54,12 @@ TARGETS = {
     "apply_patch": CallTarget("apply_patch", "apply_patch"),
     "computer": CallTarget("computer", "computer"),
     "screen": CallTarget("computer_use_preview", "computer"),
+    "mcp__s__t": CallTarget("mcp", "t", "s"),
+    "mcp__s__u": CallTarget("mcp", "u", "s"),
+    "mcp__s__ask": CallTarget("mcp_approval", "ask", "s"),
 }
 PLAIN = EventStyle()
+FAILED = HostedResult(error=Raw(b'{"type":"http_error","code":502,"message":"gone"}'))
 
 
 def run(reads: list[bytes], style: EventStyle = PLAIN) -> Run:
@@ -68,6 +73,10 @@ def run(reads: list[bytes], style: EventStyle = PLAIN) -> Run:
         sent.append(sse_bytes(emitter.take()))
     reader.eof()
     assert reader.end is not None
+    for number, call in enumerate(reader.outstanding):
+        sent.append(sse_bytes(emitter.take()))
+        reader.resolve(FAILED if number % 2 else HostedResult(call.arguments))
+    assert not reader.outstanding
     match reader.end.kind:
         case EndKind.STOPPED:
             emitter.complete(reader.end.usage, 2)
@@ -510,3 +519,48 @@ def test_log_probabilities_are_told_with_the_text_that_they_belong_to() -> None:
 def test_what_a_model_has_indented_stays_on_one_line(name: str, arguments: str) -> None:
     (item,) = _made(name, arguments).output
     assert item["status"] == "completed"
+
+
+def _call(index: int, name: str, arguments: str) -> Json:
+    function = {"name": name, "arguments": arguments}
+    return {"tool_calls": [{"index": index, "id": f"c{index}", "function": function}]}
+
+
+def test_calls_of_the_gateway_and_of_the_client_keep_the_order_of_the_model() -> None:
+    stream = [
+        _frame({"content": "Let me see."}),
+        _frame(_call(0, "mcp__s__t", '{"a":1}')),
+        _frame(_call(1, "f", '{"b":2}')),
+        _frame(_call(2, "mcp__s__u", '{"c":3}')),
+        _frame(_call(3, "mcp__s__ask", '{"d":4}'), "tool_calls"),
+    ]
+    found = run(stream)
+    assert [(item["type"], item.get("status")) for item in found.output] == [
+        ("message", "completed"),
+        ("mcp_call", "completed"),
+        ("function_call", "completed"),
+        ("mcp_call", "failed"),
+        ("mcp_approval_request", None),
+    ]
+    assert found.output[1]["output"] == '{"a":1}'
+    check_sdk(found.events)
+
+
+def test_a_call_of_the_gateway_streams_its_arguments_while_the_model_writes() -> None:
+    emitter = Emitter(id="resp_1", created_at=1, settings=SETTINGS)
+    emitter.create()
+    reader = ChatReader(emitter, TARGETS)
+    emitter.take()
+    reader.feed(_frame(_call(0, "mcp__s__t", '{"a"')))
+    names = [event.__struct_config__.tag for event in emitter.take()]
+    assert names == [
+        "response.output_item.added",
+        "response.mcp_call.in_progress",
+        "response.mcp_call_arguments.delta",
+    ]
+
+
+def test_a_stream_that_was_cut_runs_no_call() -> None:
+    stream = [_frame(_call(0, "mcp__s__t", '{"a":1}')), _frame(_call(1, "f", "{}"), "length")]
+    found = run(stream)
+    assert [(item["type"], item["status"]) for item in found.output] == [("mcp_call", "incomplete")]
