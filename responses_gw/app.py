@@ -32,7 +32,7 @@ from .http.heartbeat import Heartbeat
 from .prompt.profile import ModelProfile
 from .prompt.profile_lookup import ProfileLookup
 from .prompt.sealing import Sealer
-from .prompt.transcript import Snapshot
+from .prompt.snapshot import Snapshot
 from .settings import Settings, SettingsError, load, sealing_key
 from .store import (
     Database,

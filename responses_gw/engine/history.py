@@ -15,7 +15,8 @@ from ..api.stored import ItemRecord
 from ..api.validate import decode_input_item
 from ..prompt.profile import ModelProfile
 from ..prompt.sealing import Sealer
-from ..prompt.transcript import Snapshot, Transcript
+from ..prompt.snapshot import Snapshot
+from ..prompt.transcript import Transcript
 from ..store import HistoryCache, ResponseStore
 from .faults import store_faults
 from .seals import opening_seals

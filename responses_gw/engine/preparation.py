@@ -20,8 +20,9 @@ from ..api.tools import CallTarget, Tool
 from ..api.validate import decode_input_item, decode_tool
 from ..prompt.chat_request import chat_request, needs_final_round
 from ..prompt.profile import ModelProfile
+from ..prompt.snapshot import Snapshot
 from ..prompt.toolset import NO_TOOLS, ChatTools, Toolset
-from ..prompt.transcript import Snapshot, Transcript
+from ..prompt.transcript import Transcript
 from ..store import StoredItem
 from .faults import store_faults
 from .history import History

@@ -17,9 +17,10 @@ unless the search would be ours to make.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ..api.errors import ApiError
 from ..api.tools import (
@@ -43,18 +44,30 @@ from ..api.tools import (
 from ..api.validate import decode_tool
 from . import functions
 
-__all__ = ["NO_TOOLS", "ChatTools", "Toolset", "chat_name"]
+__all__ = ["NO_TOOLS", "ChatTools", "HostedFunction", "Toolset", "chat_name"]
 
 MAX_NAME_CHARACTERS = 64
 HASH_CHARACTERS = 8
 SEPARATOR = "__"
+_MCP: frozenset[CallKind] = frozenset(("mcp", "mcp_approval"))
+_UNFIT = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+class HostedFunction(Struct, frozen=True):
+    """A tool that the gateway runs: what it stands for and what the model is told about it;
+    ``parameters`` is a JSON schema.
+    """
+
+    target: CallTarget
+    parameters: Raw
+    description: str | None = None
 
 
 class Offer(Struct, frozen=True):
     """One callable tool: what it stands for and the function that the model is shown."""
 
     target: CallTarget
-    tool: Tool
+    tool: Tool | HostedFunction
 
 
 class ChatTools(Struct, frozen=True):
@@ -72,10 +85,17 @@ NO_TOOLS = ChatTools({}, {}, is_strict=True)
 
 
 class Toolset:
-    """``declared`` are the request's own tools, ``found`` those of its input and its history."""
+    """``declared`` are the request's own tools, ``found`` those of its input and its history, and
+    ``hosted`` what the gateway runs for them.
+    """
 
     def __init__(
-        self, declared: Iterable[Tool], found: Iterable[Tool], *, can_constrain: bool
+        self,
+        declared: Iterable[Tool],
+        found: Iterable[Tool],
+        hosted: Iterable[HostedFunction] = (),
+        *,
+        can_constrain: bool,
     ) -> None:
         self._can_constrain = can_constrain
         declared, found = list(declared), list(found)
@@ -86,6 +106,7 @@ class Toolset:
         )
         known = set(map(id, found)) if searches else set(map(id, tools))
         offers = [offer for tool in tools for offer in _offers(tool, id(tool) in known)]
+        offers += [Offer(function.target, function) for function in hosted]
         offers.sort(key=lambda offer: offer.target.namespace is not None)
         self._offers: dict[str, Offer] = {}
         names: dict[CallTarget, str] = {}
@@ -124,6 +145,8 @@ class Toolset:
                 return self._offers, self._named(choice)
             case AllowedTools():
                 return self._allowed(choice), choice.mode
+            case HostedToolChoice(type="mcp"):
+                return self._of_server(choice)
             case HostedToolChoice():
                 return self._offers, self._built_in(choice)
             case "required" if self._is_empty:
@@ -152,9 +175,30 @@ class Toolset:
                 return {"type": "function", "function": {"name": name}}
         return "auto"
 
+    def _of_server(self, choice: HostedToolChoice) -> tuple[dict[str, Offer], object]:
+        """Any tool of an MCP server, or the one that is named; nothing else is offered."""
+        found = {
+            name: offer
+            for name, offer in self._offers.items()
+            if offer.target.kind in _MCP
+            and offer.target.namespace == choice.server_label
+            and choice.name in (None, offer.target.name)
+        }
+        if not found and not any(offer.target.kind in _MCP for offer in self._offers.values()):
+            return self._offers, "auto"
+        if not found:
+            raise ApiError(
+                f"Tool choice 'mcp' names no tool of the server '{choice.server_label}'.",
+                param="tool_choice",
+            )
+        return found, "required"
+
     def _allowed(self, choice: AllowedTools) -> dict[str, Offer]:
         """A hard constraint: what is not allowed is not shown (SURFACE §6.2)."""
-        allowed = {(tool.type, tool.name, tool.namespace) for tool in choice.tools}
+        allowed = {
+            (tool.type, tool.name, tool.server_label if tool.type == "mcp" else tool.namespace)
+            for tool in choice.tools
+        }
         found: dict[str, Offer] = {}
         for name, offer in self._offers.items():
             target = offer.target
@@ -164,6 +208,8 @@ class Toolset:
                 (target.kind, named, None),
                 ("namespace", target.namespace, None),
             }
+            if target.kind in _MCP:
+                wanted = {("mcp", name, target.namespace) for name in (None, target.name)}
             if wanted & allowed:
                 found[name] = offer
         if choice.mode == "required" and not found and not self._has_hosted:
@@ -177,11 +223,22 @@ class Toolset:
         return found
 
     def _function(self, name: str, offer: Offer) -> dict[str, object]:
+        if isinstance(offer.tool, HostedFunction):
+            described = offer.tool.description
+            told = {} if described is None else {"description": described}
+            return {"name": name, **told, "parameters": offer.tool.parameters}
         return {"name": name, **functions.function_of(offer.tool, self._can_constrain)}
 
 
 def chat_name(target: CallTarget) -> str:
-    """The plain name of a tool's function. Some namespaces end in the separator (Codex 0.125)."""
+    """The plain name of a tool's function. Some namespaces end in the separator (Codex 0.125). MCP
+    servers name their tools more freely than a chat model's functions may be named.
+    """
+    if target.kind in _MCP:
+        name = SEPARATOR.join(("mcp", target.namespace or "", target.name))
+        plain = _UNFIT.sub("_", name)
+        is_plain = plain == name and len(name) <= MAX_NAME_CHARACTERS
+        return name if is_plain else _hashed(plain, target)
     if target.namespace is None:
         return target.name
     name = f"{target.namespace.removesuffix(SEPARATOR)}{SEPARATOR}{target.name}"
@@ -189,7 +246,8 @@ def chat_name(target: CallTarget) -> str:
 
 
 def _hashed(name: str, target: CallTarget) -> str:
-    meant = "\0".join((target.kind, target.namespace or "", target.name))
+    kind = "mcp" if target.kind in _MCP else target.kind  # one name, whoever may call it
+    meant = "\0".join((kind, target.namespace or "", target.name))
     digest = hashlib.sha256(meant.encode()).hexdigest()[:HASH_CHARACTERS]
     return f"{name[: MAX_NAME_CHARACTERS - HASH_CHARACTERS - 1]}_{digest}"
 

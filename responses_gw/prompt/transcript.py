@@ -23,15 +23,20 @@ then stands in the next turn's first message, which matters only to who skips tu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from msgspec import Raw, Struct
 
 from ..api.errors import ApiError
+from ..api.ids import new_id
 from ..api.items import (
     AdditionalTools,
     InputItem,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     Message,
     ReasoningItem,
     ToolSearchOutput,
@@ -39,87 +44,17 @@ from ..api.items import (
 from ..api.tools import without_secrets
 from .arguments import sane_arguments
 from .calls import CALLS, OUTPUTS, Call, answered_by, call_of, output_of
+from .hosted import GrantedCall, McpMemory, denial, outcome, target_of
 from .parts import ChatPart, chat_content, merged_content, plain_text, split_images
 from .profile import ModelProfile
+from .snapshot import ChatFunction, ChatToolCall, Draft, Rendered, Snapshot
 from .tool_call_ids import nine_characters
 from .toolset import chat_name
 
-__all__ = ["Snapshot", "Transcript", "Unseal"]
+__all__ = ["Transcript", "Unseal"]
 
 Unseal = Callable[[str], str | None]
 """The reasoning inside an ``encrypted_content``; None for one that is not ours."""
-
-
-class ChatFunction(Struct, frozen=True):
-    name: str
-    arguments: str
-
-
-class ChatToolCall(Struct, frozen=True, tag_field="type", tag="function"):
-    id: str
-    function: ChatFunction
-
-
-class Draft(Struct):
-    """What the model said since somebody else last spoke.
-
-    ``cut`` are calls that were broken off: they count only if somebody answers them all the same.
-    """
-
-    reasoning: list[str] = []
-    texts: list[str] = []
-    calls: list[ChatToolCall] = []
-    cut: list[ChatToolCall] = []
-
-    @property
-    def is_empty(self) -> bool:
-        """Reasoning alone is no message: without what it led to it is left out."""
-        return not self.texts and not self.calls
-
-    @property
-    def size(self) -> int:
-        """Bytes, about."""
-        calls = sum(len(call.function.arguments) for call in (*self.calls, *self.cut))
-        return calls + sum(map(len, self.texts)) + sum(map(len, self.reasoning))
-
-    def copy(self) -> Draft:
-        return Draft(list(self.reasoning), list(self.texts), list(self.calls), list(self.cut))
-
-
-class Rendered(Struct, frozen=True):
-    """A finished message of the turn that runs; ``later`` is its form once the turn has settled."""
-
-    now: bytes
-    later: bytes
-
-
-class Snapshot(Struct, frozen=True):
-    """A rendered history. ``settled`` are turns, each a run of messages without the brackets of
-    their array; ``spoken`` begins the user's next message where such messages are
-    merged; ``tools`` what can be called beside the request's own; ``unanswered`` the ids of
-    calls without an output, ``cut`` of those that were broken off.
-
-    Nobody changes the draft of a snapshot.
-    """
-
-    profile: ModelProfile
-    system: tuple[str, ...] = ()
-    settled: tuple[bytes, ...] = ()
-    current: tuple[Rendered, ...] = ()
-    spoken: tuple[str | list[ChatPart], ...] = ()
-    images: tuple[ChatPart, ...] = ()
-    draft: Draft = msgspec.field(default_factory=Draft)
-    tools: tuple[Raw, ...] = ()
-    unanswered: frozenset[str] = frozenset()
-    cut: frozenset[str] = frozenset()
-
-    @property
-    def size(self) -> int:
-        """Bytes, near enough for a bound on a cache."""
-        current = sum(len(message.now) + len(message.later) for message in self.current)
-        settled = sum(map(len, self.settled)) + sum(len(bytes(tool)) for tool in self.tools)
-        images = sum(len(str(part)) for part in (*self.images, *self.spoken))
-        return settled + current + images + sum(map(len, self.system)) + self.draft.size + 500
 
 
 class ChatMessage(Struct, frozen=True):
@@ -162,6 +97,7 @@ class Transcript:
         self._unanswered = set(start.unanswered)
         self._pending = frozenset(start.unanswered)
         self._cut = set(start.cut)
+        self._mcp = McpMemory(start.mcp)
         self._known_calls: set[str] = set(start.unanswered | start.cut)
         self._to_come: set[str] = set()
 
@@ -193,7 +129,18 @@ class Transcript:
             tools=tuple(self._tools),
             unanswered=frozenset(self._unanswered),
             cut=frozenset(self._cut),
+            mcp=self._mcp.snapshot(),
         )
+
+    @property
+    def listed(self) -> Mapping[str, tuple[Raw, ...]]:
+        """The tools of each MCP server whose list stands in the history, by its label."""
+        return self._mcp.listed
+
+    @property
+    def granted(self) -> list[GrantedCall]:
+        """The calls that the client has approved with the newest items and that have not run."""
+        return self._mcp.granted
 
     @property
     def turns(self) -> int:
@@ -235,6 +182,17 @@ class Transcript:
                 self._reasoning(item)
             case AdditionalTools():
                 self._take_tools(item.tools)
+            case McpListTools():
+                self._mcp.listing(item)
+            case McpApprovalRequest():
+                self._mcp.asks(item)
+            case McpApprovalResponse():
+                request = self._mcp.answers(item)
+                if not item.approve:
+                    self._ran(request, item.approval_request_id, denial(item))
+            case McpCall():
+                self._mcp.ran(item)
+                self._ran(item, item.id or new_id("mcp"), outcome(item))
             case _ if isinstance(item, CALLS):
                 self._call(call_of(item))
             case _ if isinstance(item, OUTPUTS):
@@ -299,6 +257,13 @@ class Transcript:
         calls.append(ChatToolCall(self._shown_id(call.id), function))
         self._known_calls.add(call.id)
         (self._cut if call.is_cut else self._unanswered).add(call.id)
+
+    def _ran(
+        self, item: McpCall | McpApprovalRequest, id: str, content: str | list[ChatPart]
+    ) -> None:
+        """A call that stands in one item with its output."""
+        self._call(Call(id, target_of(item), item.arguments, is_cut=False))
+        self._output(id, content)
 
     def _output(self, call_id: str | None, content: str | list[ChatPart]) -> None:
         if call_id is None:  # a server's own search: nobody called

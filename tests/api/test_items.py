@@ -124,6 +124,8 @@ def test_an_item_is_shown_where_the_table_says(kind: str) -> None:
     if what == "output":
         partner = kind.removesuffix("_output")
         before = [of(partner if partner in CALLS else f"{partner}_call")]
+    if what == "answer":
+        before = [of("mcp_approval_request") | {"id": of(kind)["approval_request_id"]}]
     items = [
         decode_input_item(json.dumps(item).encode(), "input[0]") for item in (*before, of(kind))
     ]
@@ -140,6 +142,13 @@ def test_an_item_is_shown_where_the_table_says(kind: str) -> None:
         case "output":
             assert roles[:2] == ["assistant", "tool"]
             assert sent[1]["tool_call_id"] == "c"
+        case "run":
+            assert roles == ["assistant", "tool"]
+            assert sent[1]["tool_call_id"] == sent[0]["tool_calls"][0]["id"] == of(kind)["id"]
+        case "answer":
+            approved = of(kind)["approve"]
+            assert roles == ([] if approved else ["assistant", "tool"])
+            assert len(transcript.granted) == approved
         case "tools" | "request" | "nowhere":
             assert roles == []
     tools = kind in ("additional_tools", "tool_search_output")

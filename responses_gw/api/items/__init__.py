@@ -80,6 +80,10 @@ __all__ = [
     "KnownItem",
     "LocalShellCall",
     "LocalShellCallOutput",
+    "McpApprovalRequest",
+    "McpApprovalResponse",
+    "McpCall",
+    "McpListTools",
     "Message",
     "ReasoningItem",
     "Role",
@@ -141,14 +145,15 @@ KnownItem = (
 )
 InputItem = KnownItem | UnknownItem
 
-Shown = Literal["message", "call", "output", "tools", "request", "nowhere"]
+Shown = Literal["message", "call", "output", "run", "answer", "tools", "request", "nowhere"]
 
 
 class ItemKind(Struct, frozen=True):
     """What becomes of one kind of item.
 
     ``shown`` says where the model sees it: as a message, as an assistant's call, as a tool's
-    output, among its tools, in the settings of the request, or nowhere. ``prefix`` starts the ids
+    output, as a call that was run with its output, as the answer to a request for approval, among
+    its tools, in the settings of the request, or nowhere. ``prefix`` starts the ids
     that we give; ``has_status`` is whether OpenAI's item has one, which is then filled in.
     """
 
@@ -185,10 +190,10 @@ ITEM_KINDS: dict[str, ItemKind] = {
     "web_search_call": ItemKind(WebSearchCall, "ws", "nowhere"),
     "code_interpreter_call": ItemKind(CodeInterpreterCall, "ci", "nowhere"),
     "image_generation_call": ItemKind(ImageGenerationCall, "ig", "nowhere"),
-    "mcp_list_tools": ItemKind(McpListTools, "mcpl", "nowhere", has_status=False),
+    "mcp_list_tools": ItemKind(McpListTools, "mcpl", "tools", has_status=False),
     "mcp_approval_request": ItemKind(McpApprovalRequest, "mcpr", "nowhere", has_status=False),
-    "mcp_approval_response": ItemKind(McpApprovalResponse, "mcpa", "nowhere", has_status=False),
-    "mcp_call": ItemKind(McpCall, "mcp", "nowhere"),
+    "mcp_approval_response": ItemKind(McpApprovalResponse, "mcpa", "answer", has_status=False),
+    "mcp_call": ItemKind(McpCall, "mcp", "run"),
     "program": ItemKind(Program, "cm", "nowhere", has_status=False),
     "program_output": ItemKind(ProgramOutput, "cmo", "nowhere"),
 }
