@@ -5,7 +5,7 @@ them to the operator. ``RESPONSES_GW_CONFIG`` names the file. A key ``[section] 
 ``RESPONSES_GW_SECTION_KEY`` in the environment, where an empty value counts as not set;
 a list is separated by commas. ``RESPONSES_GW_UPSTREAM`` is short for ``RESPONSES_GW_UPSTREAM_URL``.
 ``RESPONSES_GW_TEST_*`` belongs to the tests and is not looked at.
-Lists of tables (``[[models]]``) are for the file alone.
+Lists of tables (``[[models]]``, ``[[mcp.servers]]``) are for the file alone.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ __all__ = [
     "EgressSettings",
     "FileSettings",
     "LogSettings",
+    "McpServerSettings",
+    "McpSettings",
     "ModelSettings",
     "ResponsesSettings",
     "ServerSettings",
@@ -85,6 +87,34 @@ def _is_sealing_key(text: str) -> bool:
 
 def _sends_something_or_false(efforts: Mapping[str, object]) -> bool:
     return all(sent is not True and sent != "" for sent in efforts.values())
+
+
+def _is_mcp_url(text: str) -> bool:
+    url = urlsplit(text)
+    return (
+        text.isascii()
+        and text.isprintable()
+        and " " not in text
+        and url.scheme in ("http", "https")
+        and bool(url.hostname)
+        and not (url.username or url.password or url.fragment)
+        and url.port != 0
+    )
+
+
+def _are_headers(headers: Mapping[str, str]) -> bool:
+    return all(
+        re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
+        and re.fullmatch(r"[\t\x20-\x7e]*", value)
+        for name, value in headers.items()
+    )
+
+
+def _is_environment(variables: Mapping[str, str]) -> bool:
+    return all(
+        re.fullmatch(r"[A-Za-z_]\w*", name) and "\0" not in value
+        for name, value in variables.items()
+    )
 
 
 def _is_host(text: str) -> bool:
@@ -145,6 +175,37 @@ SealingKeys = Annotated[
     ),
 ]
 
+Name = Annotated[str, Meta(min_length=1, description="a text that is not empty")]
+Names = Annotated[tuple[str, ...], Meta(description="a list of texts")]
+Label = Annotated[
+    str,
+    Meta(
+        pattern="^[a-zA-Z][a-zA-Z0-9_-]{0,63}$",
+        description="a letter and at most 63 more letters, digits, - and _",
+    ),
+]
+McpUrl = Annotated[
+    str,
+    Meta(
+        description="an http:// or https:// URL with a host and no user or fragment",
+        extra={"check": _is_mcp_url, "secret": True},
+    ),
+]
+HttpHeaders = Annotated[
+    dict[str, str],
+    Meta(description="a table of HTTP headers", extra={"check": _are_headers, "secret": True}),
+]
+Environment = Annotated[
+    dict[str, str],
+    Meta(
+        description="a table of environment variables",
+        extra={"check": _is_environment, "secret": True},
+    ),
+]
+Sessions = Annotated[int, Meta(ge=1, le=10_000, description="a number from 1 to 10000")]
+OutputBytes = Annotated[
+    int, Meta(ge=1024, le=2**25, description=f"a number of bytes from 1024 to {2**25}")
+]
 Glob = Annotated[str, Meta(min_length=1, description="a glob on the model's name, such as *qwen3*")]
 EffortName = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Efforts = Annotated[
@@ -230,6 +291,58 @@ class EgressSettings(Section, frozen=True):
     allow_private_networks: bool = False
 
 
+class McpServerSettings(Section, frozen=True):
+    """One ``[[mcp.servers]]`` table: ``url`` or ``command``. ``transport`` None: what fits."""
+
+    label: Label
+    url: McpUrl | None = None
+    command: Name | None = None
+    args: Names = ()
+    env: Environment | None = None
+    transport: Literal["streamable_http", "sse", "stdio"] | None = None
+    headers: HttpHeaders | None = None
+    description: Name | None = None
+    allowed_tools: Names | None = None
+    require_approval: Literal["never", "always"] = "never"
+    connector: Name | None = None
+    token_url: McpUrl | None = None
+    client_id: Name | None = None
+    client_secret: Token | None = None
+    scope: Name | None = None
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the keys together, as the end of "… must"; None: nothing."""
+        oauth = (self.token_url, self.client_id, self.client_secret)
+        if (self.url is None) is (self.command is None):
+            return "have either url or command"
+        if self.transport is not None and (self.transport == "stdio") is (self.command is None):
+            return "have the transport stdio with a command, and another one with a url"
+        if self.command is None and (self.args or self.env is not None):
+            return "have args and env only with a command"
+        if self.url is None and (self.headers is not None or any(oauth)):
+            return "have headers and OAuth credentials only with a url"
+        if any(oauth) and None in oauth:
+            return "have token_url, client_id and client_secret, or none of them"
+        if self.scope is not None and self.token_url is None:
+            return "have a scope only with a token_url"
+        return None
+
+
+class McpSettings(Section, frozen=True):
+    """MCP servers whose tools the gateway calls."""
+
+    request_declared: bool = True
+    idle_seconds: Seconds = 300.0
+    list_ttl_seconds: Seconds = 300.0
+    connect_seconds: Seconds = 30.0
+    list_seconds: Seconds = 30.0
+    call_seconds: Seconds = 120.0
+    max_output_bytes: OutputBytes = 262_144
+    max_sessions: Sessions = 256
+    servers: tuple[McpServerSettings, ...] = ()
+
+
 class LogSettings(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
@@ -270,6 +383,7 @@ class Settings(Section, frozen=True):
     responses: ResponsesSettings = ResponsesSettings()
     files: FileSettings = FileSettings()
     egress: EgressSettings = EgressSettings()
+    mcp: McpSettings = McpSettings()
     log: LogSettings = LogSettings()
     models: tuple[ModelSettings, ...] = ()
 
@@ -296,13 +410,27 @@ def load(environ: Mapping[str, str]) -> Settings:
     if path:
         for name, content in _from_file(path).items():
             if name in LISTS:
-                lists[name] = _checked_tables(name, content, path)
+                lists[name] = _checked_tables(LISTS[name], name, content, path)
             else:
                 values[name] = _checked_table(SECTIONS[name], name, content, path)
     for section, key, text, variable in _from_environment(environ):
         wanted = _keys(SECTIONS[section])[key]
         values[section][key] = _checked(wanted, text, f"{variable}:", is_text=True)
-    return msgspec.convert({**values, **lists}, Settings)
+    settings = msgspec.convert({**values, **lists}, Settings)
+    _check_mcp_servers(settings.mcp.servers, path or "")
+    return settings
+
+
+def _check_mcp_servers(servers: tuple[McpServerSettings, ...], path: str) -> None:
+    """What no key can say alone."""
+    for number, server in enumerate(servers):
+        place = f"mcp.servers[{number}] in {path}"
+        if server.fault is not None:
+            raise SettingsError(f"{place}: must {server.fault}")
+        for key in ("label", "connector"):
+            name = getattr(server, key)
+            if name is not None and name in (getattr(one, key) for one in servers[:number]):
+                raise SettingsError(f"{place}: has the {key} of another server, {name!r}")
 
 
 def _from_file(path: str) -> dict[str, object]:
@@ -319,10 +447,11 @@ def _from_file(path: str) -> dict[str, object]:
     return document
 
 
-def _checked_tables(name: str, tables: object, path: str) -> list[dict[str, object]]:
+def _checked_tables(
+    section: type[Section], name: str, tables: object, path: str
+) -> list[dict[str, object]]:
     if not isinstance(tables, list):
         raise SettingsError(f"{name} in {path} must be a list of tables: write [[{name}]]")
-    section = LISTS[name]
     found = []
     for number, table in enumerate(tables):
         place = f"{name}[{number}]"
@@ -345,16 +474,23 @@ def _checked_table(
         if key not in keys:
             shown = f"{place}.{key}" if write else key
             raise _unknown(f"key in {write or f'[{place}]'}", key, keys, path, shown)
-    return {
-        key: _checked(keys[key], value, f"{place}.{key} in {path}:") for key, value in table.items()
-    }
+    checked: dict[str, object] = {}
+    for key, value in table.items():
+        tables = tables_of(keys[key])
+        checked[key] = (
+            _checked(keys[key], value, f"{place}.{key} in {path}:")
+            if tables is None
+            else _checked_tables(tables, f"{place}.{key}", value, path)
+        )
+    return checked
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterable[tuple[str, str, str, str]]:
     known = {
         f"{PREFIX}{section}_{key}".upper(): (section, key)
         for section, struct in SECTIONS.items()
-        for key in _keys(struct)
+        for key, wanted in _keys(struct).items()
+        if tables_of(wanted) is None
     }
     for variable, text in sorted(environ.items()):
         if not variable.startswith(PREFIX) or variable.startswith(PREFIX + "TEST_"):
@@ -418,6 +554,12 @@ def _entry_type(wanted: object) -> object | None:
     """The type of a list's entries; None for what is no list."""
     bare = get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
     return get_args(bare)[0] if get_origin(bare) is tuple else None
+
+
+def tables_of(wanted: object) -> type[Section] | None:
+    """The Section of one table, for a key that is a list of tables."""
+    entry = _entry_type(wanted)
+    return entry if isinstance(entry, type) and issubclass(entry, Section) else None
 
 
 def _without_none(hint: object) -> object:

@@ -18,11 +18,13 @@ from responses_gw.prompt.profile import ModelProfile
 from responses_gw.settings import (
     LISTS,
     SECTIONS,
+    McpServerSettings,
     ModelSettings,
     Settings,
     SettingsError,
     load,
     sealing_key,
+    tables_of,
 )
 
 KEYS = [bytes(range(start, start + 32)) for start in (0, 200)]
@@ -252,7 +254,7 @@ def test_the_documented_file_has_every_key_with_its_default() -> None:
         lines = text.partition(f"\n[{section}]\n")[2].splitlines()
         lines = list(itertools.takewhile(lambda line: not re.match(r"(# \[)?\[", line), lines))
         names = [line.partition(" = ")[0] for line in keys_in(lines)]
-        fields = msgspec.structs.fields(struct)
+        fields = [one for one in msgspec.structs.fields(struct) if tables_of(one.type) is None]
         assert names == [field.name for field in fields], f"the keys of [{section}] differ"
         for field in fields:
             found = document[section].get(field.name)
@@ -269,6 +271,22 @@ def test_the_documented_file_has_every_key_of_a_list_as_an_example(file: Path) -
         assert [line.partition(" = ")[0] for line in lines] == fields, f"the keys of [[{name}]]"
         (table,) = getattr(load_file(file, "\n".join([f"[[{name}]]", *lines])), name)
         assert isinstance(table, struct)
+
+
+def test_the_documented_file_has_every_key_of_a_server_as_an_example(file: Path) -> None:
+    table = DOCUMENTED.read_text().partition("\n# [[mcp.servers]]\n")[2].partition("\n[")[0]
+    lines = keys_in(table.splitlines())
+    fields = msgspec.structs.fields(McpServerSettings)
+    assert [line.partition(" = ")[0] for line in lines] == [field.name for field in fields]
+    kinds = {
+        "url": {"command", "args", "env"},
+        "command": {"url", "headers", "transport", "token_url", "client_id", "client_secret"}
+        | {"scope"},
+    }
+    for kind, others in kinds.items():
+        taken = [line for line in lines if line.partition(" = ")[0] not in others]
+        (server,) = load_file(file, "\n".join(["[[mcp.servers]]", *taken])).mcp.servers
+        assert getattr(server, kind)
 
 
 def test_the_documented_values_of_a_model_are_those_of_an_unknown_one() -> None:
@@ -328,7 +346,48 @@ def test_a_wrong_table_of_a_list_is_refused_by_its_number_and_key(file: Path) ->
         assert file_refusal(file, text).startswith(message), f"{text!r} was refused differently"
 
 
+def test_a_server_whose_keys_do_not_go_together_is_refused(file: Path) -> None:
+    start = "[[mcp.servers]]\nlabel = 'a'\n"
+    url, command = "url = 'http://mcp.example/mcp'\n", "command = 'x'\n"
+    cases = {
+        start: "must have either url or command",
+        start + url + command: "must have either url or command",
+        start + url + "transport = 'stdio'": "must have the transport stdio with a command",
+        start + command + "transport = 'sse'": "must have the transport stdio with a command",
+        start + url + "args = ['x']": "must have args and env only with a command",
+        start + command + "headers = { a = 'b' }": "must have headers and OAuth credentials only",
+        start + url + "client_id = 'x'": "must have token_url, client_id and client_secret, or",
+        start + url + "scope = 'x'": "must have a scope only with a token_url",
+    }
+    for text, message in cases.items():
+        assert file_refusal(file, text).startswith(f"mcp.servers[0] in {file}: {message}"), text
+    assert "has the label of another server, 'a'" in file_refusal(file, (start + url) * 2)
+    key = f"mcp.servers[0].url in {file}: must be an http:// or https:// URL with a host"
+    assert file_refusal(file, start + "url = 'http://user:hunter2@host/'").startswith(key)
+    assert file_refusal(file, "[mcp]\nservers = 1").startswith(f"mcp.servers in {file} must be a")
+    for bad in ("headers = { 'a b' = 'c' }", "headers = { a = 'hunter2\\nb' }"):
+        message = file_refusal(file, start + url + bad.replace("'hunter2\\nb'", '"hunter2\\nb"'))
+        assert message == f"mcp.servers[0].headers in {file}: must be a table of HTTP headers"
+
+
+def test_secrets_of_a_server_are_in_no_repr(file: Path) -> None:
+    text = """
+        [[mcp.servers]]
+        label = "a"
+        url = "https://mcp.example/mcp?key=hunter2"
+        headers = { Authorization = "Bearer hunter2" }
+        token_url = "https://login.example/?hunter2"
+        client_id = "me"
+        client_secret = "hunter2"
+        """
+    settings = load_file(file, text)
+    (server,) = settings.mcp.servers
+    assert server.client_secret == "hunter2"
+    assert "hunter2" not in f"{settings!r} {settings.mcp} {server}"
+
+
 def test_a_list_is_not_for_the_environment() -> None:
+    assert "no such setting" in refusal({"RESPONSES_GW_MCP_SERVERS": "[]"})
     assert "no such setting" in refusal({"RESPONSES_GW_MODELS": "[]"})
 
 
