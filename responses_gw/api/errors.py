@@ -20,6 +20,7 @@ __all__ = [
     "ErrorType",
     "invalid_type",
     "invalid_value",
+    "mcp_list_failed",
     "missing_required_parameter",
     "not_found",
     "out_of_bounds",
@@ -37,6 +38,7 @@ ErrorType = Literal[
     "permission_error",
     "rate_limit_error",
     "server_error",
+    "external_connector_error",
 ]
 
 
@@ -177,6 +179,17 @@ def prompt_not_found(id: str) -> ApiError:
 def not_found(kind: str, id: str) -> ApiError:
     """An id in a path that this tenant does not have: ``kind`` is "Response", "Item", …"""
     return ApiError(f"{kind} with id '{id}' not found.", status=404)
+
+
+def mcp_list_failed(label: str, reason: str) -> ApiError:
+    """The tools of a server cannot be listed. ``reason`` is a sentence without a full stop."""
+    return ApiError(
+        f"Error retrieving tool list from MCP server: '{label}'. {reason}",
+        status=424,
+        type="external_connector_error",
+        code="http_error",
+        param="tools",
+    )
 
 
 def server_error(

@@ -1,0 +1,424 @@
+"""One session with one server: the SDK's client, living in a task of its own.
+
+Theory of operation. The SDK's transports and its client are built from cancel scopes, which must be
+left by the task that entered them. So a task of the session enters them, waits for the end and
+leaves them; nobody else ever does. Callers send requests from their own tasks, many at once: the
+SDK's dispatcher gives each answer to the one who waits for it, and a caller that is cancelled
+cancels its own request (``notifications/cancelled``) and nothing else.
+
+A session ends when it is idle for long, when it broke (a stream or a pipe ended, the server has
+forgotten it) or when the pool ends it. A *retired* one takes no new requests and ends with its last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+import httpx2
+import msgspec
+from mcp import Client
+from mcp.client.session import IncomingMessage
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.client.subscriptions import SubscriptionLost
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    CONNECTION_CLOSED,
+    HEADER_MISMATCH,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+    Implementation,
+    PaginatedRequestParams,
+    Tool,
+    ToolListChangedNotification,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from msgspec import UNSET, Raw
+from pydantic import TypeAdapter, ValidationError
+
+from ... import __version__
+from ...api.items.hosted import McpToolInfo
+from ...settings import McpSettings
+from ..hosted import HostedResult
+from .faults import (
+    INTERNAL_ERROR,
+    ServerFault,
+    http_fault,
+    protocol_fault,
+    timed_out,
+    unreachable,
+)
+from .oauth import AccessTokens
+from .results import result_of
+from .server import Server
+from .stdio import stdio_transport
+from .wire import MAX_MESSAGE_BYTES, WIRE_FAULT, WatchedTransport, WireFault
+
+__all__ = ["Session", "plain_client"]
+
+log = logging.getLogger(__name__)
+for _name in ("mcp", "httpx2", "httpcore2"):  # they log addresses, messages and tracebacks
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+
+MAX_TOOLS = 512
+MAX_LIST_BYTES = 2_097_152
+MAX_PAGES = 128
+SILENCE_MARGIN_SECONDS = 30.0
+HEALTH_SECONDS = 5.0
+RELISTEN_SECONDS = 5.0
+OURS = Implementation(name="responses-gw", version=__version__)
+# what the SDK says itself under a code that servers use for everything
+_SDK_CLOSED = ("Connection closed", "SSE stream")
+_RESULT: TypeAdapter[CallToolResult] = TypeAdapter(CallToolResult)
+_encode = msgspec.json.Encoder().encode
+_T = TypeVar("_T")
+
+
+def plain_client(*, timeout: httpx2.Timeout) -> httpx2.AsyncClient:
+    """For the operator's own servers, wherever they are."""
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=8)
+    return httpx2.AsyncClient(timeout=timeout, limits=limits, trust_env=False)
+
+
+class Session:
+    """Opens at once; the first request waits for it. ``on_list_changed`` and ``on_end`` are called
+    in the session's own task. Use it from one event loop.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        settings: McpSettings,
+        client_factory: Callable[..., httpx2.AsyncClient],
+        tokens: AccessTokens | None,
+        *,
+        on_list_changed: Callable[[], None],
+        on_end: Callable[[Session], None],
+    ) -> None:
+        self.server = server
+        self._settings = settings
+        self._client_factory = client_factory
+        self._tokens = tokens
+        self._on_list_changed = on_list_changed
+        self._on_end = on_end
+        self._wire: WatchedTransport | None = None
+        self._requests = 0
+        self._is_retired = False
+        self._end = asyncio.Event()
+        self._idle: asyncio.TimerHandle | None = None
+        self._extra: set[asyncio.Task[None]] = set()
+        self._client: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._client.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self.task = asyncio.create_task(self._live(), name="mcp session")
+
+    @property
+    def is_open(self) -> bool:
+        """It was open before: what is unsent on it may be sent on another one."""
+        return self._client.done()
+
+    @property
+    def takes_requests(self) -> bool:
+        return not (self._is_retired or self._end.is_set() or self.task.done())
+
+    @property
+    def is_idle(self) -> bool:
+        return self._requests == 0 and self._client.done()
+
+    def retire(self) -> None:
+        self._is_retired = True
+        if not self._requests:
+            self.end()
+
+    def end(self) -> None:
+        """Without regard to requests, which fail. ``task`` is done when everything is closed."""
+        self._end.set()
+
+    # --- requests ------------------------------------------------------------------------------
+
+    async def tools(self) -> tuple[McpToolInfo, ...]:
+        """All pages of the server's list. Raises :class:`ServerFault`."""
+        return await self._request(self._tools, "list", self._settings.list_seconds)
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> HostedResult:
+        """Raises :class:`ServerFault`; a tool that failed is a result."""
+
+        async def call(client: Client) -> CallToolResult:
+            return await self._called(client, name, dict(arguments))
+
+        result = await self._request(call, "call", self._settings.call_seconds)
+        shown = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return result_of(
+            shown["content"],
+            shown.get("structuredContent", UNSET),
+            is_error=result.is_error,
+            max_bytes=self._settings.max_output_bytes,
+        )
+
+    async def _request(
+        self,
+        send: Callable[[Client], Awaitable[_T]],
+        what: str,
+        seconds: float,
+    ) -> _T:
+        with self._in_use():
+            client = await asyncio.shield(self._client)
+            if self._end.is_set():
+                raise unreachable("closed the connection", is_unsent=True)
+            try:
+                async with asyncio.timeout(seconds):
+                    return await send(client)
+            except TimeoutError as error:
+                self._beside(self._examine(client))
+                raise timed_out("list" if what == "list" else "call", seconds) from error
+            except Exception as error:
+                raise self._fault_of(error) from error
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        self._requests += 1
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            if not self._requests:
+                self._rest()
+
+    def _rest(self) -> None:
+        if self._is_retired:
+            self.end()
+        elif not self._end.is_set():
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(self._settings.idle_seconds, self.retire)
+
+    async def _called(
+        self, client: Client, name: str, arguments: dict[str, object]
+    ) -> CallToolResult:
+        """Not the SDK's ``call_tool``: that one lists the tools again on every new session, and
+        gives no result at all when it differs from the schema that the server once told.
+        """
+        request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments))
+        try:
+            return await client.session.send_request(request, _RESULT)
+        except MCPError as error:
+            if error.code != HEADER_MISMATCH:
+                raise
+        await self._tools(client)  # it wants arguments as headers: the SDK learns which from a list
+        return await client.session.send_request(request, _RESULT)
+
+    async def _tools(self, client: Client) -> tuple[McpToolInfo, ...]:
+        found: list[McpToolInfo] = []
+        size, cursor = 0, None
+        for _ in range(MAX_PAGES):
+            try:
+                params = PaginatedRequestParams(cursor=cursor)
+                page = await client.session.list_tools(params=params)
+            except MCPError as error:
+                if error.code == METHOD_NOT_FOUND and not found:
+                    return ()  # a server of prompts and resources only
+                raise
+            for tool in page.tools:
+                found.append(info := _info_of(tool))
+                size += len(info.input_schema) + len(info.description or "")
+            if len(found) > MAX_TOOLS or size > MAX_LIST_BYTES:
+                break
+            cursor = page.next_cursor
+            if cursor is None:
+                return tuple(found)
+        raise protocol_fault(
+            INTERNAL_ERROR,
+            f"The list of tools is too long: at most {MAX_TOOLS} tools with {MAX_LIST_BYTES} bytes "
+            "of schemas are taken.",
+        )
+
+    async def _examine(self, client: Client) -> None:
+        """A request took too long: is it the tool, or does the server say nothing any more?"""
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                await client.session.list_tools()
+        except TimeoutError:
+            log.debug("%r says nothing any more", self.server)
+            self.retire()
+        except (MCPError, ValidationError):
+            log.debug("%r answers", self.server)
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        seconds = self._settings.connect_seconds
+        try:
+            async with asyncio.timeout(seconds) as opening:
+                async with Client(
+                    self._transport(),
+                    message_handler=self._heard,
+                    client_info=OURS,
+                    cache=None,
+                ) as client:
+                    opening.reschedule(None)
+                    self._client.set_result(client)
+                    self._beside(self._listen(client))
+                    try:
+                        await self._end.wait()
+                    finally:
+                        await self._stop_beside()
+        except asyncio.CancelledError:
+            self._fail(unreachable("closed the connection"))
+            raise
+        except TimeoutError as error:
+            self._fail(timed_out("connection", seconds), error)
+        except Exception as error:
+            self._fail(self._fault_of(error), error)
+        finally:
+            self._end.set()
+            if self._idle is not None:
+                self._idle.cancel()
+            self._on_end(self)
+
+    def _fail(self, fault: ServerFault, cause: BaseException | None = None) -> None:
+        log.debug("the session of %r ended: %r", self.server, cause)
+        if not self._client.done():
+            fault.__cause__ = cause
+            self._client.set_exception(fault)
+
+    def _transport(self) -> AbstractAsyncContextManager[tuple]:  # type: ignore[type-arg]
+        server = self.server
+        if server.transport == "stdio":
+            return stdio_transport(server.command, dict(server.env), self.end)
+        if server.transport == "sse":
+            return sse_client(server.url, httpx_client_factory=self._sse_client)
+        return _closing(
+            self._http_client(is_one_stream=False),
+            lambda client: streamable_http_client(
+                server.url, http_client=client, max_sse_event_size=MAX_MESSAGE_BYTES
+            ),
+        )
+
+    def _sse_client(self, **_: object) -> httpx2.AsyncClient:
+        return self._http_client(is_one_stream=True)
+
+    def _http_client(self, *, is_one_stream: bool) -> httpx2.AsyncClient:
+        connect = self._settings.connect_seconds
+        silence = max(self._settings.call_seconds, self._settings.list_seconds)
+        timeout = httpx2.Timeout(connect, read=silence + SILENCE_MARGIN_SECONDS)
+        self._wire = WatchedTransport(
+            self._client_factory(timeout=timeout),
+            tokens=self._tokens,
+            is_one_stream=is_one_stream,
+            on_broken=self.end,
+        )
+        return httpx2.AsyncClient(
+            transport=self._wire,
+            headers=[("user-agent", f"responses-gw/{__version__}"), *self.server.headers],
+            timeout=timeout,
+            trust_env=False,
+        )
+
+    # --- what the server says unasked ----------------------------------------------------------
+
+    async def _heard(self, message: IncomingMessage) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            self._on_list_changed()
+
+    async def _listen(self, client: Client) -> None:
+        """Servers of 2026-07-28 and later tell changes only to those who ask for them."""
+        tools = client.server_capabilities.tools
+        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or tools is None:
+            return
+        while tools.list_changed:
+            try:
+                async with client.listen(tools_list_changed=True) as changes:
+                    async for _ in changes:
+                        self._on_list_changed()
+            except SubscriptionLost:
+                log.debug("%r hung up", self.server)
+            except (MCPError, RuntimeError, TimeoutError) as error:
+                log.debug("%r tells no changes: %r", self.server, error)
+                return
+            self._on_list_changed()  # perhaps: nobody listened
+            await asyncio.sleep(RELISTEN_SECONDS)
+
+    def _beside(self, work: Awaitable[None]) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[assignment]
+        self._extra.add(task)
+        task.add_done_callback(self._extra.discard)
+
+    async def _stop_beside(self) -> None:
+        tasks = list(self._extra)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- what went wrong -----------------------------------------------------------------------
+
+    def _fault_of(self, error: BaseException) -> ServerFault:
+        match error:
+            case ServerFault():
+                return error
+            case BaseExceptionGroup():
+                return self._fault_of(error.exceptions[0])
+            case MCPError():
+                return self._mcp_fault(error)
+            case httpx2.HTTPStatusError():
+                return http_fault(error.response.status_code)
+            case httpx2.HTTPError() | OSError():
+                return self._wire_fault() or unreachable()
+            case ValidationError():
+                return protocol_fault(
+                    INTERNAL_ERROR, "The server's result does not have the form that MCP demands."
+                )
+            case _:
+                log.warning("%r: %r", self.server, error)
+                return unreachable("does not speak MCP as it should")
+
+    def _mcp_fault(self, error: MCPError) -> ServerFault:
+        if error.code == WIRE_FAULT:
+            return self._told(msgspec.convert(error.data, WireFault))
+        if error.code == CONNECTION_CLOSED and error.message.startswith(_SDK_CLOSED):
+            return self._wire_fault() or unreachable("closed the connection")
+        if error.code == PARSE_ERROR:
+            return protocol_fault(PARSE_ERROR, "The server's answer is no JSON-RPC message.")
+        return protocol_fault(error.code, error.message)
+
+    def _wire_fault(self) -> ServerFault | None:
+        """What was wrong with the stream that has carried the session."""
+        fault = None if self._wire is None else self._wire.connect_fault
+        if fault is None or fault.status is None:
+            return None
+        return http_fault(fault.status)
+
+    def _told(self, fault: WireFault) -> ServerFault:
+        if fault.is_session_lost:
+            self.retire()
+        if fault.status is None:
+            return unreachable(is_unsent=fault.is_unsent)
+        return http_fault(fault.status, is_unsent=fault.is_unsent)
+
+
+@contextlib.asynccontextmanager
+async def _closing(client, transport_of):  # type: ignore[no-untyped-def]
+    async with client, transport_of(client) as streams:
+        yield streams
+
+
+def _info_of(tool: Tool) -> McpToolInfo:
+    """``read_only`` is OpenAI's own hint (OPENAI_WIRE §6); MCP's stand beside it."""
+    hints = tool.annotations
+    shown: dict[str, object] = {"read_only": bool(hints is not None and hints.read_only_hint)}
+    if hints is not None:
+        shown |= hints.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return McpToolInfo(
+        name=tool.name,
+        input_schema=Raw(_encode(tool.input_schema)),
+        description=tool.description,
+        annotations=Raw(_encode(shown)),
+    )
