@@ -47,6 +47,7 @@ from .store import (
     kept_sealing_key,
     migrate,
 )
+from .tools.mcp import McpKind, McpServers
 from .upstream import UpstreamClient
 
 __all__ = ["App", "app"]
@@ -132,6 +133,8 @@ class App:
                 store,
                 histories,
                 files,
+                [McpKind(await enter(McpServers(settings.mcp)))],
+                settings.tools,
                 PromptLibrary.read(settings.responses.prompts_dir),
                 _profiles(settings),
                 sealer,

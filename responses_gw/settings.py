@@ -329,6 +329,16 @@ class McpServerSettings(Section, frozen=True):
         return None
 
 
+class ToolSettings(Section, frozen=True):
+    """Bounds of the calls that the gateway runs for one response."""
+
+    parallel_calls: Count = 5
+    max_rounds: Count = 32
+    max_seconds: Seconds = 600.0
+    max_output_bytes: Bytes = 4_194_304
+    max_failures: Count = 8
+
+
 class McpSettings(Section, frozen=True):
     """MCP servers whose tools the gateway calls."""
 
@@ -383,6 +393,7 @@ class Settings(Section, frozen=True):
     responses: ResponsesSettings = ResponsesSettings()
     files: FileSettings = FileSettings()
     egress: EgressSettings = EgressSettings()
+    tools: ToolSettings = ToolSettings()
     mcp: McpSettings = McpSettings()
     log: LogSettings = LogSettings()
     models: tuple[ModelSettings, ...] = ()

@@ -33,7 +33,7 @@ ResponseStatus = Literal["queued", "in_progress", "completed", "failed", "incomp
 TERMINAL_STATUSES: frozenset[ResponseStatus] = frozenset(
     ("completed", "failed", "incomplete", "cancelled")
 )
-IncompleteReason = Literal["max_output_tokens", "content_filter"]
+IncompleteReason = Literal["max_output_tokens", "content_filter", "max_messages"]
 
 
 class InputTokensDetails(Struct, frozen=True):

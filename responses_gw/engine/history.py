@@ -7,6 +7,8 @@ once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from ..api.errors import ApiError, previous_response_not_found
@@ -60,10 +62,12 @@ class Histories:
         response_id: str,
         parent_id: str | None,
         transcript: Transcript,
-        output: list[ItemRecord],
+        output: Sequence[ItemRecord],
         deletions: int,
     ) -> None:
-        """Remember a finished response's history in place of its parent's: chains are lines."""
+        """Remember a finished response's history in place of its parent's: chains are lines.
+        ``output`` is what the transcript does not have yet.
+        """
         transcript.add(decode_input_item(record.body, "output") for record in output)
         snapshot = transcript.snapshot()
         self._cache.put(tenant, response_id, snapshot, size=snapshot.size, deletions=deletions)

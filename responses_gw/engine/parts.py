@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
 from ..machine.style import ReasoningDialect
 from ..prompt.profile import ModelProfile
 from ..prompt.sealing import Sealer
+from ..settings import ToolSettings
 from ..store import ResponseStore
+from ..tools.hosted import ToolKind
 from ..upstream import UpstreamClient
 from .files import InputFiles
 from .history import Histories
@@ -29,7 +31,8 @@ class Caller(Struct, frozen=True):
 class Parts(Struct, frozen=True):
     """What a turn works with.
 
-    ``files`` reads those of the input, ``prompts`` are the templates that requests name,
+    ``files`` reads those of the input, ``tools`` are the kinds that the gateway
+    runs, within ``tool_bounds``, ``prompts`` are the templates that requests name,
     ``profile_of`` knows the models, ``sealer`` has the keys of sealed reasoning.
     ``announce_seconds``: how long the model server may take to accept a call before the response is
     announced to its client without it. ``obfuscates`` allows what a client may ask for.
@@ -39,6 +42,8 @@ class Parts(Struct, frozen=True):
     store: ResponseStore
     histories: Histories
     files: InputFiles
+    tools: Sequence[ToolKind]
+    tool_bounds: ToolSettings
     prompts: PromptLibrary
     profile_of: Callable[[str], ModelProfile]
     sealer: Sealer

@@ -6,28 +6,27 @@ decoded is found here and becomes a 400.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Raw, Struct
 
 from ..api.errors import ApiError
 from ..api.items import AdditionalTools, InputItem, ItemReference, ToolSearchOutput
-from ..api.options import JsonObjectFormat
 from ..api.request import CreateResponse
 from ..api.stored import record_of
-from ..api.tools import CallTarget, Tool
+from ..api.tools import Tool
 from ..api.validate import decode_input_item, decode_tool
-from ..prompt.chat_request import chat_request, needs_final_round
 from ..prompt.profile import ModelProfile
 from ..prompt.snapshot import Snapshot
-from ..prompt.toolset import NO_TOOLS, ChatTools, Toolset
+from ..prompt.toolset import Toolset
 from ..prompt.transcript import Transcript
 from ..store import StoredItem
+from ..tools.hosted import OpenTool, ToolContext
 from .faults import store_faults
 from .history import History
 from .parts import Caller, Parts
-from .prompt import FinalRound, Prompt
+from .plan import Plan
 from .seals import opening_seals
 
 __all__ = ["Prepared", "prepare"]
@@ -36,15 +35,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Prepared(Struct, frozen=True):
-    """``targets`` says what the functions stand for that the model is shown. A request that is not
-    stored has no ``input`` to store and no ``transcript`` to keep; ``deletions`` is the tenant's
-    count when its history was read.
+    """``tools`` are those that the gateway runs, opened. A request that is not stored has no
+    ``input`` to store; ``deletions`` is the tenant's count when its history was read.
     """
 
-    prompt: Prompt
-    targets: Mapping[str, CallTarget]
+    plan: Plan
+    tools: list[OpenTool]
+    transcript: Transcript
     input: list[StoredItem]
-    transcript: Transcript | None
     deletions: int | None
 
 
@@ -66,63 +64,26 @@ async def prepare(
     history = await _history(parts, request, caller, profile)
     start = Snapshot(profile) if history is None else history.snapshot
     items = await parts.files.shown([one.item for one in given])
-    toolset = Toolset(
-        request.tools,
-        [*map(_decoded, start.tools), *_tools_in(items)],
-        can_constrain=profile.dialect == "vllm",
-    )
     with opening_seals(parts.sealer, caller.tenant, id) as unseal:
         transcript = Transcript(profile, start, unseal=unseal)
         transcript.add(items)
     transcript.check_answered()
-    tools = toolset.chat_tools(request.tool_choice, request.body.parallel_tool_calls)
+    given_tools = [*request.tools, *_tools_in(items)]
+    context = ToolContext(caller.tenant, transcript.listed, transcript.granted)
+    tools = [tool for kind in parts.tools if (tool := await kind.open(given_tools, context))]
+    toolset = Toolset(
+        request.tools,
+        [*map(_decoded, start.tools), *_tools_in(items)],
+        [function for tool in tools for function in tool.functions],
+        can_constrain=profile.dialect == "vllm",
+    )
     return Prepared(
-        prompt=_prompt(request, transcript, tools, profile),
-        targets=tools.targets,
+        plan=Plan(request, transcript, toolset, profile),
+        tools=tools,
+        transcript=transcript,
         input=list(map(_stored, given, items)) if request.store else [],
-        transcript=transcript if request.store else None,
         deletions=None if history is None else history.deletions,
     )
-
-
-def _prompt(
-    request: CreateResponse, transcript: Transcript, tools: ChatTools, profile: ModelProfile
-) -> Prompt:
-    def without(turns: int) -> bytes:
-        return chat_request(request, messages(turns), tools, profile)
-
-    def final(turns: int) -> bytes:
-        return chat_request(request, messages(turns), NO_TOOLS, profile)
-
-    def messages(turns: int) -> bytes:
-        return transcript.messages(request.body.instructions, skip_turns=turns)
-
-    if messages(0) == b"[]":
-        raise ApiError("The input has nothing that the model can read.", param="input")
-    is_cuttable = request.body.truncation == "auto"
-    return Prompt(
-        without(0),
-        turns=transcript.turns,
-        without=without if is_cuttable else None,
-        final=FinalRound(final, _accepts(request)) if needs_final_round(request, tools) else None,
-    )
-
-
-def _accepts(request: CreateResponse) -> Callable[[str], bool]:
-    """Any object will do for ``json_object``; nobody here looks into a schema."""
-    return _is_object if isinstance(request.text.format, JsonObjectFormat) else _never
-
-
-def _is_object(draft: str) -> bool:
-    try:
-        msgspec.json.decode(draft, type=dict[str, Raw])
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
-        return False
-    return True
-
-
-def _never(draft: str) -> bool:
-    return False
 
 
 async def _history(

@@ -9,12 +9,13 @@ with the format and without the tools, makes it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..api.errors import ContextOverflow
+from ..api.tools import CallTarget
 
 __all__ = ["FinalRound", "Prompt"]
 
@@ -35,11 +36,13 @@ class FinalRound(Struct, frozen=True):
 
 
 class Prompt(Struct, frozen=True):
-    """``body`` is the chat request. ``without(n)`` is the same without the first n of ``turns``
-    turns: whole turns, so that no call is parted from its output. None: it may not be cut.
+    """``body`` is the chat request, ``targets`` what the functions in it stand for. ``without(n)``
+    is the same without the first n of ``turns`` turns: whole turns, so that no call is parted from
+    its output. None: it may not be cut.
     """
 
     body: bytes
+    targets: Mapping[str, CallTarget] = {}
     turns: int = 0
     without: Callable[[int], bytes] | None = None
     final: FinalRound | None = None

@@ -1,11 +1,13 @@
 """One turn: a request becomes a response.
 
-Theory of operation. :meth:`Turn.run` is the whole life in order: history → prompt → upstream call →
-row ``in_progress`` → events as they come → row terminal → terminal event. Until the row exists
+Theory of operation. :meth:`Turn.run` is the whole life in order: history → tools → prompt →
+upstream call → row ``in_progress`` → events as they come, round after round (``rounds.py``) → row
+terminal → terminal event. Until the row exists
 nothing has been sent and every fault is raised, to become an HTTP error. From then on nothing is
 raised: whatever happens ends in one terminal state (machine/states.py), stored with what was
 produced, and then told to the client. A model server that is slow to accept the call is not waited
-for with closed lips: after a while the response is announced without it.
+for with closed lips: after a while the response is announced without it. Nor is it called before
+what the client has approved was run: that is a part of the response.
 
 The order of the two ends is what makes chains safe: the row is committed before the terminal event
 is sent, so a client that continues at once always finds it. If it cannot be committed the response
@@ -20,7 +22,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -31,21 +32,24 @@ from ..api.errors import ApiError, ContextOverflow, server_error, unavailable
 from ..api.ids import new_id
 from ..api.request import CreateResponse
 from ..api.response import IncompleteReason, ResponseError, ResponseStatus, Usage
-from ..api.tools import CallTarget
 from ..machine.emitter import Emitter
-from ..machine.reader import ChatReader, EndKind, StreamEnd
+from ..machine.reader import EndKind, StreamEnd
 from ..machine.states import ResponsePhase
 from ..machine.style import EventStyle
 from ..prompt.profile import ModelProfile
 from ..prompt.transcript import Transcript
 from ..store import DatabaseUnavailable, LeaseLost, Outcome, StoredItem
+from ..tools.hosted import Listing
 from ..upstream import ChatStream
 from .faults import store_faults
 from .parts import Caller, Parts
+from .plan import Plan
 from .preparation import prepare
 from .prompt import Prompt
+from .rounds import Rounds
 from .shield import finish_anyway
 from .sink import EventSink
+from .tool_calls import ToolCalls
 
 __all__ = ["Turn"]
 
@@ -57,6 +61,7 @@ FAREWELL_SECONDS = 5.0
 _INCOMPLETE: dict[EndKind, IncompleteReason] = {
     EndKind.OUT_OF_TOKENS: "max_output_tokens",
     EndKind.FILTERED: "content_filter",
+    EndKind.OUT_OF_ROUNDS: "max_messages",
 }
 _encode = msgspec.json.Encoder().encode
 
@@ -88,7 +93,9 @@ class Turn:
         )
         self._profile = profile
         self._transcript: Transcript | None = None
-        self._targets: Mapping[str, CallTarget] = {}
+        self._plan: Plan | None = None
+        self._listings: list[Listing] = []
+        self._rounds = Rounds(self._emitter, sink)
         self._deletions: int | None = None
         self._is_row = False
         self.error: ApiError | None = None
@@ -121,7 +128,7 @@ class Turn:
             if self._emitter.phase is ResponsePhase.NEW:
                 await self._create()
             end = await self._relay(stream, prompt)
-            await self._finish(end)
+        await self._finish(end)
 
     # --- before the first event ----------------------------------------------------------------
 
@@ -130,10 +137,28 @@ class Turn:
         assert request is not None, "a turn runs once"
         prepared = await prepare(self._parts, request, self._caller, self._profile, self.id)
         self._input = prepared.input
-        self._transcript = prepared.transcript
         self._deletions = prepared.deletions
-        self._targets = prepared.targets
-        return prepared.prompt
+        self._listings = [listing for tool in prepared.tools for listing in tool.listings]
+        plan, granted = prepared.plan, prepared.transcript.granted
+        if request.store:
+            self._transcript = prepared.transcript
+        if prepared.tools:
+            parallel = request.body.parallel_tool_calls is not False
+            self._plan = plan
+            self._rounds.serve(
+                plan,
+                ToolCalls(
+                    prepared.tools,
+                    self._parts.tool_bounds,
+                    max_calls=request.body.max_tool_calls,
+                    parallel=parallel,
+                ),
+            )
+        if not granted:
+            return plan.first()
+        await self._create()
+        await self._rounds.run_granted(granted)
+        return plan.next(self._emitter.records)
 
     async def _open(self, prompt: Prompt) -> tuple[ChatStream, Prompt]:
         """Call the model server, with less and less of a prompt that is too long and may be cut.
@@ -143,7 +168,7 @@ class Turn:
         while True:
             try:
                 stream = await self._call(prompt.body)
-                return stream, Prompt(b"", final=prompt.final, skipped=prompt.skipped)
+                return stream, msgspec.structs.replace(prompt, body=b"", without=None)
             except ContextOverflow as overflow:
                 shorter = prompt.shortened(overflow)
                 if shorter is None:
@@ -157,7 +182,7 @@ class Turn:
             await asyncio.wait({opening}, timeout=self._parts.announce_seconds)
             if not opening.done() and self._emitter.phase is ResponsePhase.NEW:
                 await self._create()
-                await self._flush()
+                await self._rounds.flush()
             return await opening
         except BaseException:
             opening.cancel()
@@ -167,9 +192,12 @@ class Turn:
             raise
 
     async def _create(self) -> None:
-        """The row, then the first events."""
+        """The row, then the first events: the tools of servers that are new here come first."""
         await self._create_row()
         self._emitter.create()
+        for listing in self._listings:
+            self._emitter.list_tools(listing.label)
+            self._emitter.listed(listing.tools)
 
     async def _create_row(self) -> None:
         if not self._stores:
@@ -191,60 +219,15 @@ class Turn:
     # --- the stream ----------------------------------------------------------------------------
 
     async def _relay(self, stream: ChatStream, prompt: Prompt) -> StreamEnd:
-        """The rounds of the model, until the last stream has ended somehow. A fault of ours is an
-        end too.
+        """The rounds of the model, until the last one has ended somehow. A fault of ours is an end
+        too.
         """
         try:
-            reader = ChatReader(self._emitter, self._targets, keeps_text=prompt.final is not None)
-            end = await self._round(stream, reader)
-            if prompt.final is None or end.kind is not EndKind.STOPPED or not reader.draft:
-                return end
-            if prompt.final.accepts(reader.draft):
-                reader.tell_draft()
-                return end
-            return await self._final_round(prompt.final.without(prompt.skipped), end)
+            return await self._rounds.run(stream, prompt, self._open)
         except Exception:
             log.exception("response %s broke", self.id)
             self._emitter.close("incomplete")
             return StreamEnd(EndKind.BROKEN, error=server_error())
-
-    async def _final_round(self, body: bytes, before: StreamEnd) -> StreamEnd:
-        """The answer in the format that was asked for; ``before`` is how the first round ended."""
-        await self._flush()
-        try:
-            stream = await self._parts.upstream.open_chat(body, self._caller.headers)
-        except ApiError as error:
-            return StreamEnd(EndKind.BROKEN, before.usage, error)
-        with stream:
-            end = await self._round(stream, ChatReader(self._emitter))
-        usage = end.usage if before.usage is None else before.usage + end.usage
-        return msgspec.structs.replace(end, usage=usage)
-
-    async def _round(self, stream: ChatStream, reader: ChatReader) -> StreamEnd:
-        """Read, translate, send."""
-        await self._flush()
-        read, take, send = stream.read, self._emitter.take, self.sink.send
-        while reader.end is None:
-            try:
-                data = await read()
-            except stream.FAULTS as fault:
-                try:
-                    data = stream.rest(fault)
-                except ApiError as error:
-                    reader.fail(error)
-                    break
-            if data:
-                reader.feed(data)
-            else:
-                reader.eof()
-            if reader.end is None and (events := take()):
-                await send(events)
-        assert reader.end is not None, "a reader that failed has ended"
-        return reader.end
-
-    async def _flush(self) -> None:
-        if events := self._emitter.take():
-            await self.sink.send(events)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -339,13 +322,14 @@ class Turn:
         return True
 
     def _keep_history(self) -> None:
+        records = self._emitter.records
         if self._is_row and self._deletions is not None and self._transcript is not None:
             self._parts.histories.keep(
                 self._caller.tenant,
                 self.id,
                 self._parent_id,
                 self._transcript,
-                self._emitter.records,
+                records if self._plan is None else self._plan.fresh(records),
                 self._deletions,
             )
 

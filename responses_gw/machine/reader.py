@@ -40,11 +40,14 @@ class EndKind(Enum):
     STOPPED = "stopped"
     OUT_OF_TOKENS = "max_output_tokens"
     FILTERED = "content_filter"
+    OUT_OF_ROUNDS = "max_messages"
     BROKEN = "broken"
 
 
 class StreamEnd(Struct, frozen=True):
-    """How an upstream stream ended; ``error`` is set when it broke."""
+    """How an upstream stream ended; ``error`` is set when it broke. No stream runs out of rounds: a
+    turn of several does.
+    """
 
     kind: EndKind
     usage: Usage | None = None

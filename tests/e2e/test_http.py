@@ -266,11 +266,11 @@ async def test_unknown_items_and_tools_are_kept_and_shown(
 ) -> None:
     weird = {"type": "hologram", "depth": {"a": [1, 2.50]}, "id": "h_1"}
     tool = {"type": "teleport", "range": 5}
-    secret = {"type": "mcp", "server_label": "s", "authorization": "hush", "headers": {"k": "hush"}}
+    secret = {"type": "telepathy", "authorization": "hush", "headers": {"k": "hush"}}
     answered = await streamed(
         http, input=[weird, {"role": "user", "content": "q"}], tools=[tool, secret]
     )
-    assert answered.terminal["tools"] == [tool, {"type": "mcp", "server_label": "s"}]
+    assert answered.terminal["tools"] == [tool, {"type": "telepathy"}]
     async with http.get(
         f"/v1/responses/{answered.terminal['id']}/input_items", params={"order": "asc"}
     ) as response:

@@ -10,7 +10,7 @@ from responses_gw.engine.prompt import Prompt
 
 def prompt(*turns: int) -> Prompt:
     """Turns of so many bytes each."""
-    return Prompt(b"x" * sum(turns), len(turns), lambda n: b"x" * sum(turns[n:]))
+    return Prompt(b"x" * sum(turns), turns=len(turns), without=lambda n: b"x" * sum(turns[n:]))
 
 
 @pytest.mark.parametrize(

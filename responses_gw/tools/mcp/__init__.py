@@ -1,11 +1,13 @@
 """MCP: servers whose tools the gateway calls, as their client.
 
-``servers.py`` is the way in. A ``server.py`` names one; ``pool.py`` keeps sessions, ``catalog.py``
-lists of tools; ``results.py`` says what a call gave. Only ``session.py``, ``wire.py`` and
-``stdio.py`` know the SDK: it is large, and imported at the first use of a server.
+``servers.py`` is the way in, ``kind.py`` what one turn has of it. A ``server.py`` names a server;
+``policy.py`` says what may be called, ``pool.py`` keeps sessions, ``catalog.py`` lists of tools;
+``results.py`` says what a call gave. Only ``session.py``, ``wire.py`` and ``stdio.py`` know the
+SDK: it is large, and imported at the first use of a server.
 """
 
+from .kind import McpKind
 from .server import Server
 from .servers import McpServers
 
-__all__ = ["McpServers", "Server"]
+__all__ = ["McpKind", "McpServers", "Server"]

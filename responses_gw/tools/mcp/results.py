@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from ...api.items.hosted import McpError, McpToolExecutionError
-from ..hosted import HostedResult
+from ...api.tools import HostedResult
 
 __all__ = ["Block", "cut", "failed", "result_of"]
 

@@ -11,9 +11,8 @@ import msgspec
 
 from ...api.errors import mcp_list_failed
 from ...api.items.hosted import McpProtocolError, McpToolInfo
-from ...api.tools import McpTool
+from ...api.tools import HostedResult, McpTool
 from ...settings import McpSettings
-from ..hosted import HostedResult
 from .catalog import Catalog
 from .faults import INTERNAL_ERROR, INVALID_PARAMS, ServerFault
 from .pool import ClientFactory, SessionPool

@@ -46,8 +46,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ... import __version__
 from ...api.items.hosted import McpToolInfo
+from ...api.tools import HostedResult
 from ...settings import McpSettings
-from ..hosted import HostedResult
 from .faults import (
     INTERNAL_ERROR,
     ServerFault,
