@@ -121,6 +121,7 @@ class App:
         pdfs = PdfReaders(settings.files)
         self._resources.push_async_callback(pdfs.close)
         files = InputFiles(settings.files, await enter(Egress(settings.egress)), pdfs)
+        mcp = await enter(McpServers(settings.mcp))
         heartbeat = Heartbeat(settings.server.heartbeat_seconds)
         heartbeat.start()
         self._resources.push_async_callback(heartbeat.close)
@@ -133,8 +134,9 @@ class App:
                 store,
                 histories,
                 files,
-                [McpKind(await enter(McpServers(settings.mcp)))],
+                [McpKind(mcp)],
                 settings.tools,
+                mcp,
                 PromptLibrary.read(settings.responses.prompts_dir),
                 _profiles(settings),
                 sealer,

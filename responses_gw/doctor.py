@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from .api.errors import ApiError
 from .serving import StartFailed, bind
 from .settings import CONFIG, DatabaseSettings, ServerSettings, Settings, UpstreamSettings
 from .store import (
@@ -27,6 +28,7 @@ from .store import (
     embedded_server,
     pending,
 )
+from .tools.mcp import McpServers, Server
 
 __all__ = ["DATABASE_FAULTS", "Check", "database_url", "examine", "shown_fault", "shown_url"]
 
@@ -57,6 +59,9 @@ async def examine(settings: Settings, environ: Mapping[str, str]) -> AsyncGenera
     yield Check("settings", f"{environ.get(CONFIG) or 'no file'} and the environment")
     yield await _check_database(settings.database)
     yield await _check_upstream(settings.upstream)
+    async with McpServers(settings.mcp) as servers:
+        for server in servers.configured:
+            yield await _check_mcp_server(servers, server)
     yield await asyncio.to_thread(_check_port, settings.server)
 
 
@@ -140,6 +145,18 @@ async def _check_upstream(settings: UpstreamSettings) -> Check:
             "upstream", found, "RESPONSES_GW_UPSTREAM must end as the server's API, in /v1"
         )
     return Check("upstream", f"{url}: {', '.join(model.id for model in models) or 'no models'}")
+
+
+async def _check_mcp_server(servers: McpServers, server: Server) -> Check:
+    try:
+        tools = await servers.list_tools(server)
+    except ApiError as error:
+        return Check("mcp", error.message, "see its table [[mcp.servers]] in the settings")
+    missing = set(server.allowed_tools or ()) - {tool.name for tool in tools}
+    if missing:
+        found = f"{server.label}: has no {', '.join(sorted(missing))}"
+        return Check("mcp", found, "allowed_tools names tools that the server does not have")
+    return Check("mcp", f"{server.label}: {len(tools)} tool{'' if len(tools) == 1 else 's'}")
 
 
 def _check_port(settings: ServerSettings) -> Check:

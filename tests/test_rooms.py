@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"telemetry", "upstream", "store", "tools", "files", "egress", "engine", "http"},
     "demo": set(),
     "serving": set(),
-    "doctor": {"settings", "serving", "store"},
+    "doctor": {"api", "settings", "serving", "store", "tools"},
     "cli": {"", "app", "demo", "doctor", "serving", "settings", "store"},
     "__main__": {"cli"},
     "": set(),

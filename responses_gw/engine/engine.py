@@ -8,12 +8,14 @@ from typing import Literal, cast
 from msgspec import Raw, Struct
 
 from ..api.errors import not_found
+from ..api.mcp_servers import McpServerList, McpToolList
 from ..api.request import CreateResponse
 from ..api.response import IncompleteDetails, IncompleteReason, ResponseState, join_response
 from ..api.validate import decode_create_response
 from ..store import ItemPage, StoredResponse
 from ..upstream import ModelList
 from .faults import store_faults
+from .mcp_servers import mcp_server_list, mcp_tool_list
 from .parts import Caller, Parts
 from .sink import EventSink
 from .turn import Turn
@@ -68,6 +70,12 @@ class Engine:
 
     async def models(self, headers: Mapping[str, str]) -> ModelList:
         return await self._parts.upstream.models(headers)
+
+    def mcp_servers(self) -> McpServerList:
+        return mcp_server_list(self._parts.mcp)
+
+    async def mcp_tools(self, label: str) -> McpToolList:
+        return await mcp_tool_list(self._parts.mcp, label)
 
 
 def _details_of(reason: str | None) -> IncompleteDetails | None:

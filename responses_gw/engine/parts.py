@@ -12,6 +12,7 @@ from ..prompt.sealing import Sealer
 from ..settings import ToolSettings
 from ..store import ResponseStore
 from ..tools.hosted import ToolKind
+from ..tools.mcp import McpServers
 from ..upstream import UpstreamClient
 from .files import InputFiles
 from .history import Histories
@@ -31,9 +32,10 @@ class Caller(Struct, frozen=True):
 class Parts(Struct, frozen=True):
     """What a turn works with.
 
-    ``files`` reads those of the input, ``tools`` are the kinds that the gateway
-    runs, within ``tool_bounds``, ``prompts`` are the templates that requests name,
-    ``profile_of`` knows the models, ``sealer`` has the keys of sealed reasoning.
+    ``files`` reads those of the input, ``tools`` are the kinds that the gateway runs, within
+    ``tool_bounds``, ``mcp`` the servers that operators are shown, ``prompts`` are the templates
+    that requests name, ``profile_of`` knows the models, ``sealer`` has the keys of sealed
+    reasoning.
     ``announce_seconds``: how long the model server may take to accept a call before the response is
     announced to its client without it. ``obfuscates`` allows what a client may ask for.
     """
@@ -44,6 +46,7 @@ class Parts(Struct, frozen=True):
     files: InputFiles
     tools: Sequence[ToolKind]
     tool_bounds: ToolSettings
+    mcp: McpServers
     prompts: PromptLibrary
     profile_of: Callable[[str], ModelProfile]
     sealer: Sealer

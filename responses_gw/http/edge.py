@@ -17,6 +17,7 @@ from .answers import StartWatch, send_error
 from .create import CreateResponseEndpoint
 from .health import Live, Ready
 from .heartbeat import Heartbeat
+from .mcp_servers import McpServerIndex, McpServerTools
 from .models import ModelDetail, ModelIndex
 from .requests import request_id_of
 from .stored import InputItems, StoredResponse
@@ -54,6 +55,8 @@ class Edge:
                 ),
                 Route("/v1/models", ModelIndex(engine), methods=["GET"]),
                 Route("/v1/models/{model_id:path}", ModelDetail(engine), methods=["GET"]),
+                Route("/v1/mcp/servers", McpServerIndex(engine), methods=["GET"]),
+                Route("/v1/mcp/servers/{label}/tools", McpServerTools(engine), methods=["GET"]),
                 Route("/livez", Live(), methods=["GET"]),
                 Route("/readyz", ready, methods=["GET"]),
             ],

@@ -1,7 +1,7 @@
 """Access tokens for a server of the operator's, by OAuth's client credentials (RFC 6749 §4.4).
 
-The SDK's own provider finds the token endpoint by asking the server; here the operator names it, and
-nobody else decides where the secret goes.
+The SDK's own provider finds the token endpoint by asking the server; here the operator names it,
+and nobody else decides where the secret goes.
 """
 
 from __future__ import annotations

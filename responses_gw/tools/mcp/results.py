@@ -49,9 +49,9 @@ def failed(error: McpError) -> HostedResult:
 
 def cut(text: str, max_bytes: int) -> str:
     """The text in at most ``max_bytes`` of UTF-8; what is left out of its middle is counted."""
-    data = text.encode()
+    data = text.encode(errors="replace")
     if len(data) <= max_bytes:
-        return text
+        return data.decode()
     kept = max(max_bytes - NOTICE_BYTES, 0)
     head = data[: kept - kept // 2].decode(errors="ignore")
     tail = data[len(data) - kept // 2 :].decode(errors="ignore")
@@ -98,7 +98,7 @@ def _fitted(blocks: Sequence[Block], max_bytes: int) -> list[Block]:
 
 
 def _shortened(text: str, max_bytes: int) -> Block:
-    """A text block whose JSON is at most ``max_bytes``: escapes count, six bytes for one at most."""
+    """A text block whose JSON is at most ``max_bytes``: escapes count, up to six for one byte."""
     block, budget = _text(text), max_bytes
     while (size := len(_encode(block))) > max_bytes and budget > NOTICE_BYTES:
         budget = max(min(budget - 1, budget * max_bytes // size - 32), NOTICE_BYTES)

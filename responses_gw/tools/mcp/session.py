@@ -7,7 +7,8 @@ SDK's dispatcher gives each answer to the one who waits for it, and a caller tha
 cancels its own request (``notifications/cancelled``) and nothing else.
 
 A session ends when it is idle for long, when it broke (a stream or a pipe ended, the server has
-forgotten it) or when the pool ends it. A *retired* one takes no new requests and ends with its last.
+forgotten it) or when the pool ends it. A *retired* one takes no new requests and ends with its
+last one.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx2
 import msgspec
@@ -61,6 +62,9 @@ from .results import result_of
 from .server import Server
 from .stdio import stdio_transport
 from .wire import MAX_MESSAGE_BYTES, WIRE_FAULT, WatchedTransport, WireFault
+
+if TYPE_CHECKING:
+    from mcp.client._transport import TransportStreams
 
 __all__ = ["Session", "plain_client"]
 
@@ -276,7 +280,7 @@ class Session:
             raise
         except TimeoutError as error:
             self._fail(timed_out("connection", seconds), error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the SDK's groups, of whatever its parts raise
             self._fail(self._fault_of(error), error)
         finally:
             self._end.set()
@@ -290,20 +294,22 @@ class Session:
             fault.__cause__ = cause
             self._client.set_exception(fault)
 
-    def _transport(self) -> AbstractAsyncContextManager[tuple]:  # type: ignore[type-arg]
+    def _transport(self) -> AbstractAsyncContextManager[TransportStreams]:
         server = self.server
         if server.transport == "stdio":
             return stdio_transport(server.command, dict(server.env), self.end)
         if server.transport == "sse":
+            # the SDK takes no message above 1 MiB here, and offers no way to change that
             return sse_client(server.url, httpx_client_factory=self._sse_client)
-        return _closing(
-            self._http_client(is_one_stream=False),
-            lambda client: streamable_http_client(
-                server.url, http_client=client, max_sse_event_size=MAX_MESSAGE_BYTES
-            ),
-        )
+        return _streamable_http(server.url, self._http_client(is_one_stream=False))
 
-    def _sse_client(self, **_: object) -> httpx2.AsyncClient:
+    def _sse_client(
+        self,
+        headers: dict[str, str] | None = None,
+        timeout: httpx2.Timeout | None = None,
+        auth: httpx2.Auth | None = None,
+    ) -> httpx2.AsyncClient:
+        """In the form that the SDK asks for; all of it is ours to say."""
         return self._http_client(is_one_stream=True)
 
     def _http_client(self, *, is_one_stream: bool) -> httpx2.AsyncClient:
@@ -347,8 +353,8 @@ class Session:
             self._on_list_changed()  # perhaps: nobody listened
             await asyncio.sleep(RELISTEN_SECONDS)
 
-    def _beside(self, work: Awaitable[None]) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[assignment]
+    def _beside(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._extra.add(task)
         task.add_done_callback(self._extra.discard)
 
@@ -384,6 +390,8 @@ class Session:
         if error.code == WIRE_FAULT:
             return self._told(msgspec.convert(error.data, WireFault))
         if error.code == CONNECTION_CLOSED and error.message.startswith(_SDK_CLOSED):
+            if error.message == _SDK_CLOSED[0]:
+                self.end()  # its task may not know yet
             return self._wire_fault() or unreachable("closed the connection")
         if error.code == PARSE_ERROR:
             return protocol_fault(PARSE_ERROR, "The server's answer is no JSON-RPC message.")
@@ -405,8 +413,16 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def _closing(client, transport_of):  # type: ignore[no-untyped-def]
-    async with client, transport_of(client) as streams:
+async def _streamable_http(
+    url: str, client: httpx2.AsyncClient
+) -> AsyncGenerator[TransportStreams]:
+    """The SDK's transport with a client that ends with it."""
+    async with (
+        client,
+        streamable_http_client(
+            url, http_client=client, max_sse_event_size=MAX_MESSAGE_BYTES
+        ) as streams,
+    ):
         yield streams
 
 

@@ -1,11 +1,11 @@
 """What goes over HTTP to a server, watched: the SDK's transports ride on this one.
 
-Theory of operation. The SDK knows JSON-RPC, and loses on the way what we must tell: the status of an
-answer, and whether a request was ever sent. A connection that fails under it ends the whole session,
-with every call in it. So its HTTP client gets this transport, which hands each request to the real
-client and turns what went wrong with *one* JSON-RPC request into the JSON-RPC error of that request,
-with our own code (`WIRE_FAULT`) and the facts in its ``data``. It also bounds what a server may
-send, gives OAuth tokens, and never waits for long on what is no request.
+Theory of operation. The SDK knows JSON-RPC, and loses on the way what we must tell: the status of
+an answer, and whether a request was ever sent. A connection that fails under it ends the whole
+session, with every call in it. So its HTTP client gets this transport, which hands each request to
+the real client and turns what went wrong with *one* JSON-RPC request into the JSON-RPC error of
+that request, with our own code (`WIRE_FAULT`) and the facts in its ``data``. It also bounds what a
+server may send, gives OAuth tokens, and never waits for long on what is no request.
 """
 
 from __future__ import annotations
