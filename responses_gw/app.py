@@ -13,13 +13,15 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .api.errors import unavailable
-from .egress import Egress
+from .egress import Egress, Guard
 from .engine import Engine
 from .engine.files import InputFiles
 from .engine.history import Histories
@@ -49,6 +51,9 @@ from .store import (
 )
 from .tools.mcp import McpKind, McpServers
 from .upstream import UpstreamClient
+
+if TYPE_CHECKING:
+    import httpx2
 
 __all__ = ["App", "app"]
 
@@ -120,8 +125,9 @@ class App:
         upstream = await enter(UpstreamClient(settings.upstream))
         pdfs = PdfReaders(settings.files)
         self._resources.push_async_callback(pdfs.close)
-        files = InputFiles(settings.files, await enter(Egress(settings.egress)), pdfs)
-        mcp = await enter(McpServers(settings.mcp))
+        guard = await enter(Guard(settings.egress))
+        files = InputFiles(settings.files, await enter(Egress(guard)), pdfs)
+        mcp = await enter(McpServers(settings.mcp, partial(_declared_client, guard)))
         heartbeat = Heartbeat(settings.server.heartbeat_seconds)
         heartbeat.start()
         self._resources.push_async_callback(heartbeat.close)
@@ -151,6 +157,13 @@ class App:
     async def _close(self) -> None:
         self._edge = None
         await self._resources.aclose()
+
+
+def _declared_client(guard: Guard, *, timeout: httpx2.Timeout) -> httpx2.AsyncClient:
+    """To the servers that requests declare. The library is large: it comes with the first one."""
+    from .egress.http_client import guarded_client
+
+    return guarded_client(guard, timeout=timeout)
 
 
 @contextlib.asynccontextmanager

@@ -16,6 +16,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
+from ipaddress import ip_network
 from operator import or_
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -121,6 +122,10 @@ def _is_host(text: str) -> bool:
     return re.fullmatch(r"[^\s\[\]/@]+", text) is not None
 
 
+def _is_network(text: str) -> bool:
+    return bool(ip_network(text))  # raises ValueError, also for bits of a host
+
+
 # `check` decides what the bounds cannot say. The value of a key with `secret` is never shown,
 # because it may hold a password even where it should not.
 Host = Annotated[str, Meta(pattern=r"^[^\s\[\]/]+$", description="a host name or an IP address")]
@@ -139,6 +144,10 @@ WorkerBytes = Annotated[
 Hosts = Annotated[
     tuple[Annotated[str, Meta(extra={"check": _is_host})], ...],
     Meta(description="a list of host names or IP addresses"),
+]
+Networks = Annotated[
+    tuple[Annotated[str, Meta(extra={"check": _is_network})], ...],
+    Meta(description="a list of networks such as 10.1.0.0/16 or fd00:1::/64"),
 ]
 Ports = Annotated[
     tuple[Annotated[int, Meta(ge=1, le=65_535)], ...],
@@ -288,6 +297,7 @@ class EgressSettings(Section, frozen=True):
 
     ports: Ports = (80, 443)
     allowed_hosts: Hosts = ()
+    allowed_networks: Networks = ()
     allow_private_networks: bool = False
 
 

@@ -99,6 +99,13 @@ def test_a_list_is_separated_by_commas_in_the_environment_and_a_list_in_the_file
     assert load_file(file, text).responses.sealing_keys == both
 
 
+def test_networks_are_listed_as_operators_write_them(file: Path) -> None:
+    networks = ("10.1.0.0/16", "192.168.7.7", "fd00:1::/64")
+    text = load({"RESPONSES_GW_EGRESS_ALLOWED_NETWORKS": ", ".join(networks)})
+    assert text.egress.allowed_networks == networks
+    assert load_file(file, f"[egress]\nallowed_networks = {json.dumps(networks)}") == text
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_a_sealing_key_is_hex_or_base64(key: bytes) -> None:
     standard, urlsafe = base64.b64encode(key).decode(), base64.urlsafe_b64encode(key).decode()
@@ -171,6 +178,9 @@ BAD_VALUES = {
     "DATABASE_EMBEDDED_DIR": ["data"],
     "DATABASE_POOL_MAX": ["0", "1001"],
     "DATABASE_HISTORY_CACHE_BYTES": ["-1"],
+    "EGRESS_ALLOWED_NETWORKS": ["10.0.0.1/8", "10.0.0.0/33", "inside.test", "10.0.0.0/8, x"],
+    "EGRESS_ALLOWED_HOSTS": ["https://a/", "user@a"],
+    "EGRESS_PORTS": ["0", "65536", "x"],
     "LOG_LEVEL": ["loud", "INFO "],
     "RESPONSES_OBFUSCATION": ["maybe"],
     "RESPONSES_PROMPTS_DIR": ["prompts"],

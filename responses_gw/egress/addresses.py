@@ -8,9 +8,10 @@ addresses inside or lead nowhere (IANA's special-purpose registries, RFC 6890).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-__all__ = ["is_public", "literal_address"]
+__all__ = ["is_inside", "is_public", "literal_address"]
 
 _NOT_PUBLIC_4 = [
     IPv4Network(network)
@@ -62,6 +63,17 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     return _is_public_4(ip) if isinstance(ip, IPv4Address) else _is_public_6(ip)
+
+
+def is_inside(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether one of these networks has this address; a zone (fe80::1%eth0) is in none of them."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address) and ip.scope_id is not None:
+        return False
+    return any(ip in network for network in networks)
 
 
 def _is_public_4(ip: IPv4Address) -> bool:

@@ -165,8 +165,9 @@ WRONG = [
     ({"file_data": "iVBORw0KGgoAAAAN"}, "unsupported_value", "file_data", "cannot read files"),
     ({"file_data": "JVBERi0xLjQK"}, "unsupported_value", "file_data", "not a valid PDF"),
     ({"file_id": "file-1"}, "unsupported_value", "file_id", "not as 'file_id'"),
-    ({"file_url": "http://10.0.0.1/"}, "invalid_value", "file_url", "cannot be reached"),
-    ({"file_url": "file:///etc/passwd"}, "invalid_value", "file_url", "http"),
+    ({"file_url": "https://10.0.0.1/"}, "invalid_value", "file_url", "cannot be reached"),
+    ({"file_url": "http://93.184.216.34/"}, "invalid_value", "file_url", "not an https:// URL"),
+    ({"file_url": "file:///etc/passwd"}, "invalid_value", "file_url", "https"),
     ({"file_url": "{site}/missing"}, "invalid_value", "file_url", "status 404"),
 ]
 
