@@ -55,9 +55,11 @@ async def trap_on(host: str, port: int = 0) -> AsyncIterator[Trap]:
     found = Trap()
     server = await asyncio.start_server(found._meet, host, port)
     found.port = server.sockets[0].getsockname()[1]
-    yield found
-    server.close()
-    await server.wait_closed()
+    try:
+        yield found
+    finally:
+        server.close()
+        await server.wait_closed()
 
 
 class Site:
@@ -92,8 +94,10 @@ async def site_on(host: str, tls: ssl.SSLContext | None = None) -> AsyncIterator
     listener = socket.create_server((host, 0))
     found.port = listener.getsockname()[1]
     await web.SockSite(runner, listener, ssl_context=tls).start()
-    yield found
-    await runner.cleanup()
+    try:
+        yield found
+    finally:
+        await runner.cleanup()
 
 
 class Authority:
