@@ -81,12 +81,12 @@ McpError = McpProtocolError | McpToolExecutionError | McpHttpError
 
 
 class McpToolInfo(Struct, frozen=True):
-    """A tool as ``mcp_list_tools`` shows it."""
+    """A tool as ``mcp_list_tools`` shows it; ``annotations`` may be the JSON null."""
 
     name: str
     input_schema: Raw
     description: str | None = None
-    annotations: Raw | None = None
+    annotations: Raw = Raw(b"null")
 
 
 class McpListTools(Struct, frozen=True, tag_field="type", tag="mcp_list_tools"):

@@ -67,9 +67,9 @@ def _matches(wanted: ToolFilter, info: McpToolInfo) -> bool:
     return named and wanted.read_only in (None, _only_reads(info.annotations))
 
 
-def _only_reads(annotations: Raw | None) -> bool:
+def _only_reads(annotations: Raw) -> bool:
     try:
-        said = _decode(annotations) if annotations is not None else None
+        said = _decode(annotations)
     except msgspec.MsgspecError:
         return False
     return said is not None and (said.readOnlyHint is True or said.read_only is True)
