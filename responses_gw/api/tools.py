@@ -180,8 +180,8 @@ class WebSearchTool(Struct, frozen=True):
 
     search_context_size: Literal["low", "medium", "high"] | None = None
     external_web_access: bool | None = None
-    filters: Raw | None = None
-    user_location: Raw | None = None
+    filters: dict[str, Raw] | None = None
+    user_location: dict[str, Raw] | None = None
 
 
 class ToolFilter(Struct, frozen=True):

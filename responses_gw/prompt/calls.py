@@ -117,7 +117,7 @@ def _parts_of(item: CallItem) -> tuple[CallTarget, str]:
         case ComputerCall():
             if item.action is not None:
                 target = CallTarget("computer_use_preview", "computer")
-                return target, _json({"action": _compact(item.action)})
+                return target, _json({"action": _compact(Raw(_encode(item.action)))})
             return CallTarget("computer", "computer"), _json(
                 {"actions": [_compact(action) for action in item.actions or ()]}
             )

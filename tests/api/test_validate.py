@@ -324,6 +324,21 @@ def test_an_unknown_item_may_have_any_fields() -> None:
     assert isinstance(found, UnknownItem)
 
 
+@pytest.mark.parametrize("value", [None, {}, {"type": "approximate", "city": "Bern"}])
+@pytest.mark.parametrize("kind", ["web_search", "web_search_preview"])
+def test_what_a_search_is_told_beside_the_query_is_an_object_or_null(
+    kind: str, value: object
+) -> None:
+    tool = {"type": kind, "user_location": value, "filters": value}
+    assert len(decode_create_response(body(tools=[tool])).tools) == 1
+
+
+@pytest.mark.parametrize("name", ["user_location", "filters"])
+def test_what_a_search_is_told_is_nothing_else(name: str) -> None:
+    error = refusal(body(tools=[{"type": "web_search", name: "Bern"}]))
+    assert (error.code, error.param) == ("invalid_type", f"tools[0].{name}")
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

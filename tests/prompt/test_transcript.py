@@ -398,3 +398,19 @@ def test_found_tools_of_any_shape_are_no_fault() -> None:
         "execution": "client",
     }
     assert messages(call, found)[1]["content"] == "No tool was found."
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "arguments"),
+    [
+        ({"action": {"type": "wait"}}, "computer", {"action": {"type": "wait"}}),
+        ({"action": None, "actions": []}, "computer", {"actions": []}),
+        ({"actions": [{"type": "wait"}]}, "computer", {"actions": [{"type": "wait"}]}),
+        ({}, "computer", {"actions": []}),
+    ],
+)
+def test_both_forms_of_a_computer_call_are_shown(fields: Json, name: str, arguments: Json) -> None:
+    (message,) = messages({"type": "computer_call", "call_id": "c", **fields})
+    calls: Any = message["tool_calls"]
+    assert calls[0]["function"]["name"] == name
+    assert json.loads(calls[0]["function"]["arguments"]) == arguments

@@ -124,7 +124,7 @@ class ComputerCall(Struct, frozen=True, tag_field="type", tag="computer_call"):
     """The GA tool has ``actions``, the preview one ``action``; both are the client's JSON."""
 
     call_id: str
-    action: Raw | None = None
+    action: dict[str, Raw] | None = None
     actions: list[Raw] | None = None
     pending_safety_checks: list[Raw] | None = None
     id: str | None = None
