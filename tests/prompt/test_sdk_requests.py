@@ -18,9 +18,10 @@ from responses_gw.api.validate import decode_create_response, decode_input_item,
 from responses_gw.prompt.chat_request import chat_request, needs_final_round
 from responses_gw.prompt.known_models import KNOWN_MODELS
 from responses_gw.prompt.profile import ModelProfile
+from responses_gw.prompt.snapshot import Snapshot
 from responses_gw.prompt.template import PromptTemplate
 from responses_gw.prompt.toolset import NO_TOOLS, Toolset
-from responses_gw.prompt.transcript import Snapshot, Transcript
+from responses_gw.prompt.transcript import Transcript
 
 from ..support.chat_rules import check_chat_request
 from ..support.sdk_requests import PROMPT, broken_requests, sdk_requests

@@ -148,11 +148,17 @@ class _Request:
         return items if not self._is_tame else self._answering(items)
 
     def _answering(self, items: list[Json]) -> list[Json]:
-        """Every output answers one of the calls before it, or a call is put before it."""
+        """Every output answers one of the calls before it, or a call is put before it; every
+        approval has its request.
+        """
         found: list[Json] = []
         calls: list[str] = []
-        for item in items:
+        for number, item in enumerate(items):
             kind = str(item.get("type"))
+            if kind == "mcp_approval_response":
+                item["approval_request_id"] = f"mcpr_asked_{number}"
+                request = {"id": item["approval_request_id"], "server_label": "s", "name": "t"}
+                found.append({"type": "mcp_approval_request", "arguments": "{}"} | request)
             if kind in ANSWERS:
                 if not calls or self._drawer.chance():
                     call = self._drawer.object(_ITEMS[ANSWERS[kind]])
