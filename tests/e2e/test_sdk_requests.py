@@ -104,7 +104,8 @@ def check_answer(body: Json, status: int, data: bytes) -> Json | None:
     assert status < 500, data
     if status != 200:
         error = json.loads(data)["error"]
-        assert error["type"] == "invalid_request_error", error
+        kind = "external_connector_error" if status == 424 else "invalid_request_error"
+        assert error["type"] == kind, error
         return None
     response: Json = check(parse_sse(data)) if body.get("stream") else json.loads(data)
     check_response_object(response)
