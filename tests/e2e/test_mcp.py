@@ -25,6 +25,7 @@ from ..support.upstream import (
     call,
     error_body,
     finish,
+    reasoning,
     role,
     text,
     usage,
@@ -524,3 +525,51 @@ async def test_no_secret_of_a_server_is_kept(
     assert "hush-hush" not in service.log_path.read_text()
     async with http.get(f"/v1/responses/{answered.terminal['id']}") as stored:
         assert "hush-hush" not in await stored.text()
+
+
+async def test_a_format_waits_for_the_answer_after_the_calls(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    schema = {"type": "json_schema", "name": "sum", "schema": {"type": "object"}}
+    upstream.play(*calls(("mcp__local__add", {"a": 1, "b": 1})))
+    upstream.play(*says("It is two."))
+    upstream.play(*says('{"sum": 2}'))
+    answered = await streamed(http, tools=[LOCAL], text={"format": schema})
+    assert kinds(answered) == ["mcp_list_tools", "mcp_call", "message"]
+    assert answered.text == '{"sum": 2}'
+    formats = ["response_format" in request.json for request in upstream.requests]
+    assert formats == [False, False, True]
+
+
+async def test_the_model_keeps_its_thoughts_while_it_works_with_tools(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(role(), reasoning("I must add."), *calls(("mcp__local__add", {"a": 1, "b": 1})))
+    upstream.play(role(), reasoning("So it is two."), *says("2"))
+    answered = await streamed(http, tools=[LOCAL])
+    assert kinds(answered) == ["mcp_list_tools", "reasoning", "mcp_call", "reasoning", "message"]
+    assert upstream.requests[1].messages[1]["reasoning"] == "I must add."
+
+
+async def test_an_image_in_a_result_is_shown_to_the_model(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(*calls(("mcp__local__picture", {"size": 30})))
+    upstream.play(*says("Nice."))
+    answered = await streamed(http, tools=[LOCAL])
+    blocks = json.loads(output(answered)[1]["output"])
+    assert [block["type"] for block in blocks] == ["text", "image"]
+    shown = upstream.requests[1].messages[-1]["content"]
+    assert isinstance(shown, list)
+    assert shown[0]["image_url"]["url"] == f"data:image/png;base64,{blocks[1]['data']}"
+
+
+async def test_a_result_can_be_as_large_as_the_bound_and_no_larger(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(*calls(("mcp__local__big", {"size": 5_000_000, "character": "x"})))
+    upstream.play(*says("Much."))
+    answered = await streamed(http, tools=[LOCAL])
+    called = output(answered)[1]
+    assert called["status"] == "completed"
+    assert 200_000 < len(called["output"]) <= 262_144
