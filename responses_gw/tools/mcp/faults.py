@@ -63,9 +63,12 @@ def unreachable(what: str = "cannot be reached", *, is_unsent: bool = False) -> 
 
 def timed_out(what: Literal["connection", "list", "call"], seconds: float) -> ServerFault:
     """504, as a gateway would say it: 408 would be the server's word about a slow client."""
-    name = {"connection": "The connection to the", "list": "The list of the", "call": "The call of"}
-    noun = "MCP tool" if what == "call" else "MCP server"
-    message = f"{name[what]} {noun} timed out after {seconds:g} seconds."
+    subject = {
+        "connection": "The connection to the MCP server",
+        "list": "The list of the MCP server's tools",
+        "call": "The call of the MCP tool",
+    }
+    message = f"{subject[what]} timed out after {seconds:g} seconds."
     return ServerFault(McpHttpError(504, message))
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import httpx2
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 __all__ = ["MAX_MESSAGE_BYTES", "WIRE_FAULT", "TokenSource", "WatchedTransport", "WireFault"]
 
@@ -54,13 +54,13 @@ class _Message(Struct):
     """As much of a JSON-RPC message as is needed."""
 
     method: str | None = None
-    id: Raw | None = None
+    id: int | str | None = None
 
 
-class _RpcError(Struct):
+class _RpcError(Struct, omit_defaults=True):
     code: int
     message: str
-    data: Raw | None = None
+    data: Raw | UnsetType = UNSET
 
 
 class _RpcErrorAnswer(Struct):
@@ -145,7 +145,7 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
         return await self._client.send(request, stream=True, follow_redirects=False)
 
     async def _checked(
-        self, request: httpx2.Request, response: httpx2.Response, id: Raw
+        self, request: httpx2.Request, response: httpx2.Response, id: int | str
     ) -> httpx2.Response:
         """The answer to a request, or what is wrong with it. What is read here can break only the
         one request.
@@ -169,7 +169,7 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
         return self._failed(request, id, WireFault(502 if status < 400 else status))
 
     def _refused(
-        self, request: httpx2.Request, status: int, body: bytes, id: Raw
+        self, request: httpx2.Request, status: int, body: bytes, id: int | str
     ) -> httpx2.Response:
         """A server may say in JSON-RPC why. One that has forgotten the session says 404 (MCP's
         streamable HTTP), or 400 in words of its own, and has done nothing with the request.
@@ -186,7 +186,7 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
             return self._failed(request, id, WireFault(status))
         return _answer(request, _encode({"jsonrpc": "2.0", "id": id, "error": said}))
 
-    def _failed(self, request: httpx2.Request, id: Raw, fault: WireFault) -> httpx2.Response:
+    def _failed(self, request: httpx2.Request, id: int | str, fault: WireFault) -> httpx2.Response:
         if self._is_one_stream:  # its answers come over the one stream: none will come
             self.connect_fault = fault
             self._on_broken()
@@ -202,13 +202,8 @@ def _bound_silence(request: httpx2.Request, seconds: float | None) -> None:
 
 
 def _read(request: httpx2.Request) -> _Message | None:
-    """The JSON-RPC message that is sent; None if it is none."""
-    if request.method != "POST":
-        return None
-    try:
-        return _message_of(request.content)
-    except msgspec.MsgspecError:
-        return None
+    """The JSON-RPC message that is sent; None if it is none. The SDK has written it."""
+    return _message_of(request.content) if request.method == "POST" else None
 
 
 def _answer(request: httpx2.Request, body: bytes) -> httpx2.Response:
