@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ import pytest
 from responses_gw import __version__
 
 from .support.database import make_public_directory, servers_below
+from .support.mcp_servers import MODERN
+from .support.service import free_port
 
 ROOT = Path(__file__).parent.parent
 WAIT_SECONDS = 30.0
@@ -274,6 +277,25 @@ def test_the_doctor_finds_a_service_that_can_start(run: Run, database: Path) -> 
     names = [line.split()[:2] for line in doctor.out.splitlines()]
     assert names == [["ok", n] for n in ("python", "settings", "database", "upstream", "port")]
     assert "/models: demo" in doctor.out
+
+
+def test_the_doctor_asks_each_mcp_server(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    server = (
+        f"command = {json.dumps(sys.executable)}\nargs = [{json.dumps(str(MODERN))}, 'stdio']\n"
+    )
+    file.write_text(
+        f"[[mcp.servers]]\nlabel = 'here'\n{server}"
+        f"[[mcp.servers]]\nlabel = 'less'\n{server}allowed_tools = ['add', 'no_such_tool']\n"
+        f"[[mcp.servers]]\nlabel = 'gone'\nurl = 'http://127.0.0.1:{free_port()}/?hunter2'\n"
+    )
+    doctor = run("doctor", RESPONSES_GW_CONFIG=str(file))
+    assert doctor.returned() == 1, doctor.describe()
+    here, less, gone = (line for line in doctor.out.splitlines() if line[6:].startswith("mcp "))
+    assert re.fullmatch(r"ok +mcp +here: \d+ tools", here)
+    assert re.fullmatch(r"FAIL +mcp +less: has no no_such_tool", less)
+    assert gone.startswith("FAIL") and "'gone'. The MCP server cannot be reached" in gone
+    assert "hunter2" not in doctor.out
 
 
 def test_the_doctor_names_what_is_wrong_and_no_secret(run: Run) -> None:
