@@ -46,7 +46,7 @@ from msgspec import UNSET, Raw
 from pydantic import TypeAdapter, ValidationError
 
 from ... import __version__
-from ...api.items.hosted import McpToolInfo
+from ...api.items.hosted import McpHttpError, McpToolInfo
 from ...api.tools import HostedResult
 from ...settings import McpSettings
 from .faults import (
@@ -59,7 +59,7 @@ from .faults import (
 )
 from .oauth import AccessTokens
 from .results import result_of
-from .server import Server
+from .server import Server, Transport
 from .stdio import stdio_transport
 from .wire import MAX_MESSAGE_BYTES, WIRE_FAULT, WatchedTransport, WireFault
 
@@ -262,19 +262,12 @@ class Session:
         seconds = self._settings.connect_seconds
         try:
             async with asyncio.timeout(seconds) as opening:
-                async with Client(
-                    self._transport(),
-                    message_handler=self._heard,
-                    client_info=OURS,
-                    cache=None,
-                ) as client:
-                    opening.reschedule(None)
-                    self._client.set_result(client)
-                    self._beside(self._listen(client))
-                    try:
-                        await self._end.wait()
-                    finally:
-                        await self._stop_beside()
+                try:
+                    await self._live_over(self.server.transport, opening)
+                except Exception as error:
+                    if not self._may_be_old(error):
+                        raise
+                    await self._live_over("sse", opening)
         except asyncio.CancelledError:
             self._fail(unreachable("closed the connection"))
             raise
@@ -288,17 +281,38 @@ class Session:
                 self._idle.cancel()
             self._on_end(self)
 
+    async def _live_over(self, transport: Transport, opening: asyncio.Timeout) -> None:
+        async with Client(
+            self._streams(transport), message_handler=self._heard, client_info=OURS, cache=None
+        ) as client:
+            opening.reschedule(None)
+            self._client.set_result(client)
+            self._beside(self._listen(client))
+            try:
+                await self._end.wait()
+            finally:
+                await self._stop_beside()
+
+    def _may_be_old(self, error: Exception) -> bool:
+        """A request does not say which transport its server speaks: one that refuses the first
+        message of the new one may speak the old one (MCP 2025-06-18, backwards compatibility).
+        """
+        if self.server.is_configured or self._client.done() or self._end.is_set():
+            return False
+        fault = self._fault_of(error).error
+        return isinstance(fault, McpHttpError) and fault.code in (400, 404, 405)
+
     def _fail(self, fault: ServerFault, cause: BaseException | None = None) -> None:
         log.debug("the session of %r ended: %r", self.server, cause)
         if not self._client.done():
             fault.__cause__ = cause
             self._client.set_exception(fault)
 
-    def _transport(self) -> AbstractAsyncContextManager[TransportStreams]:
+    def _streams(self, transport: Transport) -> AbstractAsyncContextManager[TransportStreams]:
         server = self.server
-        if server.transport == "stdio":
+        if transport == "stdio":
             return stdio_transport(server.command, dict(server.env), self.end)
-        if server.transport == "sse":
+        if transport == "sse":
             # the SDK takes no message above 1 MiB here, and offers no way to change that
             return sse_client(server.url, httpx_client_factory=self._sse_client)
         return _streamable_http(server.url, self._http_client(is_one_stream=False))

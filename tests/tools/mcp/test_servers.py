@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from functools import partial
 
 import msgspec
 import pytest
 
 from responses_gw.api.errors import ApiError
 from responses_gw.api.tools import McpTool
-from responses_gw.settings import McpServerSettings, McpSettings
+from responses_gw.egress import Guard
+from responses_gw.egress.http_client import guarded_client
+from responses_gw.settings import EgressSettings, McpServerSettings, McpSettings
 from responses_gw.tools.mcp import McpServers
 from tests.support.mcp_servers import HttpMcpServer
 from tests.support.mcp_servers.gateway import (
@@ -127,6 +130,36 @@ async def test_a_declared_server_gets_its_headers(http_server: HttpMcpServer) ->
         headers = msgspec.json.decode(output or "")
     assert (headers["authorization"], headers["x-tenant"]) == ("Bearer abc", "one")
     assert headers["user-agent"].startswith("responses-gw/")
+
+
+@pytest.mark.anyio
+async def test_a_declared_server_may_speak_the_old_transport(sse_server: HttpMcpServer) -> None:
+    async with servers(McpSettings()) as mcp:
+        server = mcp.server_of(McpTool("a", server_url=sse_server.url))
+        assert "add" in [one.name for one in await mcp.list_tools(server)]
+        assert (await mcp.call(server, "add", '{"a":1,"b":2}')).output == "3"
+        nowhere = mcp.server_of(McpTool("b", server_url=f"{sse_server.url}/nowhere"))
+        with pytest.raises(ApiError, match=r"Http status code: 404 \(Not Found\)"):
+            await mcp.list_tools(nowhere)
+
+
+@pytest.mark.anyio
+async def test_a_declared_server_goes_through_the_guard(http_server: HttpMcpServer) -> None:
+    port = http_server.port
+    async with (
+        Guard(EgressSettings(allowed_hosts=("localhost",))) as guard,
+        McpServers(McpSettings(), partial(guarded_client, guard)) as mcp,
+    ):
+        allowed = mcp.server_of(McpTool("a", server_url=f"http://localhost:{port}/mcp"))
+        assert (await mcp.call(allowed, "add", '{"a":1,"b":2}')).output == "3"
+        for url in (http_server.url, f"https://10.0.0.1:{port}/mcp", "ftp://x/", "nonsense", ""):
+            refused = mcp.server_of(McpTool("b", server_url=url))
+            with pytest.raises(ApiError) as caught:
+                await mcp.list_tools(refused)
+            assert caught.value.message == (
+                "Error retrieving tool list from MCP server: 'b'. The MCP server cannot be reached."
+                " Http status code: 502 (Bad Gateway)"
+            )
 
 
 @pytest.mark.anyio
