@@ -119,10 +119,10 @@ class Turn:
     async def _run(self) -> None:
         try:
             stream, prompt = await self._open(await self._prepare())
-        except ApiError as error:
+        except Exception as error:
             if self._emitter.phase is ResponsePhase.NEW:
                 raise
-            await self._finish(StreamEnd(EndKind.BROKEN, error=error))
+            await self._finish(self._broken(error))
             return
         with stream:
             if self._emitter.phase is ResponsePhase.NEW:
@@ -224,10 +224,15 @@ class Turn:
         """
         try:
             return await self._rounds.run(stream, prompt, self._open)
-        except Exception:
-            log.exception("response %s broke", self.id)
-            self._emitter.close("incomplete")
-            return StreamEnd(EndKind.BROKEN, error=server_error())
+        except Exception as error:
+            return self._broken(error)
+
+    def _broken(self, error: Exception) -> StreamEnd:
+        self._emitter.close("incomplete")
+        if isinstance(error, ApiError):
+            return StreamEnd(EndKind.BROKEN, error=error)
+        log.error("response %s broke", self.id, exc_info=error)
+        return StreamEnd(EndKind.BROKEN, error=server_error())
 
     # --- the end -------------------------------------------------------------------------------
 
