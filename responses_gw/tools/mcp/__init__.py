@@ -2,8 +2,8 @@
 
 ``servers.py`` is the way in, ``kind.py`` what one turn has of it. A ``server.py`` names a server;
 ``policy.py`` says what may be called, ``pool.py`` keeps sessions, ``catalog.py`` lists of tools;
-``results.py`` says what a call gave. Only ``session.py``, ``wire.py`` and ``stdio.py`` know the
-SDK: it is large, and imported at the first use of a server.
+``results.py`` says what a call gave. Only ``session.py``, ``listing.py``, ``wire.py``,
+``stdio.py`` and ``oauth.py`` know the SDK: it is large, and imported at the first use of a server.
 """
 
 from .kind import McpKind

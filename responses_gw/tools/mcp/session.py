@@ -31,18 +31,15 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
     HEADER_MISMATCH,
-    METHOD_NOT_FOUND,
     PARSE_ERROR,
     CallToolRequest,
     CallToolRequestParams,
     CallToolResult,
     Implementation,
-    PaginatedRequestParams,
-    Tool,
     ToolListChangedNotification,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 from pydantic import TypeAdapter, ValidationError
 
 from ... import __version__
@@ -57,6 +54,7 @@ from .faults import (
     timed_out,
     unreachable,
 )
+from .listing import all_tools
 from .oauth import AccessTokens
 from .results import result_of
 from .server import Server, Transport
@@ -72,9 +70,6 @@ log = logging.getLogger(__name__)
 for _name in ("mcp", "httpx2", "httpcore2"):  # they log addresses, messages and tracebacks
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
-MAX_TOOLS = 512
-MAX_LIST_BYTES = 2_097_152
-MAX_PAGES = 128
 SILENCE_MARGIN_SECONDS = 30.0
 HEALTH_SECONDS = 5.0
 RELISTEN_SECONDS = 5.0
@@ -82,7 +77,6 @@ OURS = Implementation(name="responses-gw", version=__version__)
 # what the SDK says itself under a code that servers use for everything
 _SDK_CLOSED = ("Connection closed", "SSE stream")
 _RESULT: TypeAdapter[CallToolResult] = TypeAdapter(CallToolResult)
-_encode = msgspec.json.Encoder().encode
 _T = TypeVar("_T")
 
 
@@ -149,7 +143,7 @@ class Session:
 
     async def tools(self) -> tuple[McpToolInfo, ...]:
         """All pages of the server's list. Raises :class:`ServerFault`."""
-        return await self._request(self._tools, "list", self._settings.list_seconds)
+        return await self._request(all_tools, "list", self._settings.list_seconds)
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> HostedResult:
         """Raises :class:`ServerFault`; a tool that failed is a result."""
@@ -217,33 +211,8 @@ class Session:
         except MCPError as error:
             if error.code != HEADER_MISMATCH:
                 raise
-        await self._tools(client)  # it wants arguments as headers: the SDK learns which from a list
+        await all_tools(client)  # it wants arguments as headers: the SDK learns which from a list
         return await client.session.send_request(request, _RESULT)
-
-    async def _tools(self, client: Client) -> tuple[McpToolInfo, ...]:
-        found: list[McpToolInfo] = []
-        size, cursor = 0, None
-        for _ in range(MAX_PAGES):
-            try:
-                params = PaginatedRequestParams(cursor=cursor)
-                page = await client.session.list_tools(params=params)
-            except MCPError as error:
-                if error.code == METHOD_NOT_FOUND and not found:
-                    return ()  # a server of prompts and resources only
-                raise
-            for tool in page.tools:
-                found.append(info := _info_of(tool))
-                size += len(info.input_schema) + len(info.description or "")
-            if len(found) > MAX_TOOLS or size > MAX_LIST_BYTES:
-                break
-            cursor = page.next_cursor
-            if cursor is None:
-                return tuple(found)
-        raise protocol_fault(
-            INTERNAL_ERROR,
-            f"The list of tools is too long: at most {MAX_TOOLS} tools with {MAX_LIST_BYTES} bytes "
-            "of schemas are taken.",
-        )
 
     async def _examine(self, client: Client) -> None:
         """A request took too long: is it the tool, or does the server say nothing any more?"""
@@ -303,7 +272,7 @@ class Session:
         return isinstance(fault, McpHttpError) and fault.code in (400, 404, 405)
 
     def _fail(self, fault: ServerFault, cause: BaseException | None = None) -> None:
-        log.debug("the session of %r ended: %r", self.server, cause)
+        log.debug("the session of %r ended: %s", self.server, fault)
         if not self._client.done():
             fault.__cause__ = cause
             self._client.set_exception(fault)
@@ -362,7 +331,7 @@ class Session:
             except SubscriptionLost:
                 log.debug("%r hung up", self.server)
             except (MCPError, RuntimeError, TimeoutError) as error:
-                log.debug("%r tells no changes: %r", self.server, error)
+                log.debug("%r tells no changes: %s", self.server, type(error).__name__)
                 return
             self._on_list_changed()  # perhaps: nobody listened
             await asyncio.sleep(RELISTEN_SECONDS)
@@ -390,14 +359,15 @@ class Session:
                 return self._mcp_fault(error)
             case httpx2.HTTPStatusError():
                 return http_fault(error.response.status_code)
-            case httpx2.HTTPError() | OSError():
+            case httpx2.HTTPError() | httpx2.InvalidURL() | OSError():
                 return self._wire_fault() or unreachable()
             case ValidationError():
                 return protocol_fault(
                     INTERNAL_ERROR, "The server's result does not have the form that MCP demands."
                 )
             case _:
-                log.warning("%r: %r", self.server, error)
+                # its text may have the address in it
+                log.warning("%r broke off: %s", self.server, type(error).__name__)
                 return unreachable("does not speak MCP as it should")
 
     def _mcp_fault(self, error: MCPError) -> ServerFault:
@@ -413,7 +383,7 @@ class Session:
 
     def _wire_fault(self) -> ServerFault | None:
         """What was wrong with the stream that has carried the session."""
-        fault = None if self._wire is None else self._wire.connect_fault
+        fault = None if self._wire is None else self._wire.stream_fault
         if fault is None or fault.status is None:
             return None
         return http_fault(fault.status)
@@ -438,17 +408,3 @@ async def _streamable_http(
         ) as streams,
     ):
         yield streams
-
-
-def _info_of(tool: Tool) -> McpToolInfo:
-    """``read_only`` is OpenAI's own hint (OPENAI_WIRE §6); MCP's stand beside it."""
-    hints = tool.annotations
-    shown: dict[str, object] = {"read_only": bool(hints is not None and hints.read_only_hint)}
-    if hints is not None:
-        shown |= hints.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return McpToolInfo(
-        name=tool.name,
-        input_schema=Raw(_encode(tool.input_schema)),
-        description=tool.description,
-        annotations=Raw(_encode(shown)),
-    )

@@ -88,15 +88,15 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
         self._tokens = tokens
         self._is_one_stream = is_one_stream
         self._on_broken = on_broken
-        self.connect_fault: WireFault | None = None
-        """What was wrong with the last request that was no JSON-RPC request."""
+        self.stream_fault: WireFault | None = None
+        """Why ``on_broken`` was called, when it was a message that was refused."""
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["accept-encoding"] = "identity"  # a packed answer could unpack to anything
-        message = _read(request)
+        message = await _read(request)
         if message is None or message.id is None or message.method is None:
             return await self._other(request, is_message=message is not None)
         if message.method == LISTEN_METHOD:
@@ -116,13 +116,10 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
         _bound_silence(request, None if request.method == "GET" else BRIEF_SECONDS)
         try:
             response = await self._sent(request)
-        except httpx2.HTTPError as error:
-            self.connect_fault = WireFault(is_unsent=isinstance(error, _UNSENT))
+        except httpx2.HTTPError:
             if is_message:  # it is lost; the next request will say what is wrong
                 return httpx2.Response(503, request=request)
             raise
-        if response.status_code >= 400:
-            self.connect_fault = WireFault(response.status_code)
         if request.method != "GET" or not self._is_one_stream:
             return _bounded(response, None)
         return _bounded(response, self._on_broken, limit=None)
@@ -163,7 +160,7 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
         limit = MAX_MESSAGE_BYTES if status == 200 else MAX_ERROR_BYTES
         body = await _read_up_to(response, limit)
         if status == 200 and kind.startswith("application/json") and body is not None:
-            return _answer(request, body)
+            return _answer(request, body, response.headers.get(SESSION_HEADER))
         if status in (400, 404) and body is not None:
             return self._refused(request, status, body, id)
         return self._failed(request, id, WireFault(502 if status < 400 else status))
@@ -188,7 +185,7 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
 
     def _failed(self, request: httpx2.Request, id: int | str, fault: WireFault) -> httpx2.Response:
         if self._is_one_stream:  # its answers come over the one stream: none will come
-            self.connect_fault = fault
+            self.stream_fault = fault
             self._on_broken()
             return httpx2.Response(202, request=request)
         error = {"code": WIRE_FAULT, "message": "", "data": fault}
@@ -201,13 +198,15 @@ def _bound_silence(request: httpx2.Request, seconds: float | None) -> None:
     request.extensions = {**request.extensions, "timeout": timeout}
 
 
-def _read(request: httpx2.Request) -> _Message | None:
+async def _read(request: httpx2.Request) -> _Message | None:
     """The JSON-RPC message that is sent; None if it is none. The SDK has written it."""
-    return _message_of(request.content) if request.method == "POST" else None
+    return _message_of(await request.aread()) if request.method == "POST" else None
 
 
-def _answer(request: httpx2.Request, body: bytes) -> httpx2.Response:
+def _answer(request: httpx2.Request, body: bytes, session: str | None = None) -> httpx2.Response:
     headers = {"content-type": "application/json"}
+    if session is not None:
+        headers[SESSION_HEADER] = session
     return httpx2.Response(200, headers=headers, content=body, request=request)
 
 
