@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
@@ -83,7 +85,13 @@ _T = TypeVar("_T")
 def plain_client(*, timeout: httpx2.Timeout) -> httpx2.AsyncClient:
     """For the operator's own servers, wherever they are."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=8)
-    return httpx2.AsyncClient(timeout=timeout, limits=limits, trust_env=False)
+    return httpx2.AsyncClient(timeout=timeout, limits=limits, verify=_tls(), trust_env=False)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """One for all: to read the certificates takes milliseconds, and most of a megabyte."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 class Session:

@@ -21,6 +21,7 @@ from tests.support.mcp_servers.gateway import (
     gateway,
     is_alive,
     old_settings,
+    sockets,
     stdio_settings,
     unguarded_client,
 )
@@ -218,3 +219,30 @@ def test_the_sdk_is_imported_at_the_first_use() -> None:
         "assert not asyncio.run(main()), 'imported too early'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.anyio
+async def test_a_hundred_clients_with_credentials_of_their_own_leave_nothing(
+    http_server: HttpMcpServer, legacy_server: HttpMcpServer
+) -> None:
+    async with servers(McpSettings(max_sessions=150)) as mcp:
+
+        async def two_calls(url: str, token: str) -> list[str | None]:
+            server = mcp.server_of(McpTool("a", server_url=url, authorization=token))
+            await mcp.list_tools(server)
+            calls = (mcp.call(server, "add", '{"a":1,"b":2}') for _ in range(2))
+            return [result.output for result in await asyncio.gather(*calls)]
+
+        await two_calls(http_server.url, "first")  # whatever is made for good
+        tasks, files = len(asyncio.all_tasks()), sockets()
+        for turn in range(2):
+            found = await asyncio.gather(
+                *(
+                    two_calls(one.url, f"{turn}-{number}")
+                    for number in range(50)
+                    for one in (http_server, legacy_server)
+                )
+            )
+            assert found == [["3", "3"]] * 100
+    assert len(asyncio.all_tasks()) < tasks
+    assert sockets() < files
