@@ -127,7 +127,9 @@ class App:
         self._resources.push_async_callback(pdfs.close)
         guard = await enter(Guard(settings.egress))
         files = InputFiles(settings.files, await enter(Egress(guard)), pdfs)
-        mcp = await enter(McpServers(settings.mcp, partial(_declared_client, guard)))
+        mcp = await enter(
+            McpServers(settings.mcp, partial(_declared_client, guard), guard.check_url)
+        )
         heartbeat = Heartbeat(settings.server.heartbeat_seconds)
         heartbeat.start()
         self._resources.push_async_callback(heartbeat.close)

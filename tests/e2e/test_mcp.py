@@ -465,8 +465,13 @@ WRONG: dict[str, tuple[list[Json], int, str | None]] = {
     ),
     "a server that must not be reached": (
         [{"type": "mcp", "server_label": "x", "server_url": "https://169.254.169.254/mcp"}],
-        424,
-        "http_error",
+        400,
+        None,
+    ),
+    "a server without TLS": (
+        [{"type": "mcp", "server_label": "x", "server_url": "http://example.com/mcp"}],
+        400,
+        None,
     ),
 }
 

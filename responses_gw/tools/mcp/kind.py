@@ -28,7 +28,7 @@ _decode_info = msgspec.json.Decoder(McpToolInfo).decode
 class Servers(Protocol):
     """What :class:`~.servers.McpServers` is to a turn."""
 
-    def server_of(self, tool: McpTool) -> Server: ...
+    def server_of(self, tool: McpTool, tenant: str) -> Server: ...
 
     async def list_tools(self, server: Server) -> tuple[McpToolInfo, ...]: ...
 
@@ -58,7 +58,7 @@ class McpKind:
         """
         declared = [tool for tool in tools if isinstance(tool, McpTool)]
         _check_labels(declared)
-        servers = [self._servers.server_of(tool) for tool in declared]
+        servers = [self._servers.server_of(tool, context.tenant) for tool in declared]
         _check_granted(declared, context.granted)
         if not declared:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import Struct
 
 from ...api.errors import ApiError
 from ...api.tools import McpTool
+from ...egress import EgressError
 from ...settings import McpServerSettings
 
 __all__ = ["ClientCredentials", "Directory", "Server", "Transport"]
@@ -66,16 +68,22 @@ class Server(Struct, frozen=True):
 
 
 class Directory:
-    """The servers of the settings by label and connector, and what a request may declare."""
+    """The servers of the settings by label and connector, and those that requests declare, if there
+    is a ``check_url`` for them.
+    """
 
-    def __init__(self, servers: tuple[McpServerSettings, ...], *, request_declared: bool) -> None:
+    def __init__(
+        self,
+        servers: tuple[McpServerSettings, ...],
+        check_url: Callable[[str], object] | None,
+    ) -> None:
         self._by_label = {one.label: _configured(one) for one in servers}
         self._by_connector = {
             server.connector: server
             for server in self._by_label.values()
             if server.connector is not None
         }
-        self._request_declared = request_declared
+        self._check_url = check_url
 
     @property
     def configured(self) -> tuple[Server, ...]:
@@ -84,8 +92,10 @@ class Directory:
     def find(self, label: str) -> Server | None:
         return self._by_label.get(label)
 
-    def server_of(self, tool: McpTool) -> Server:
-        """Raises :class:`~responses_gw.api.errors.ApiError` (400) if there is none."""
+    def server_of(self, tool: McpTool, tenant: str) -> Server:
+        """What a tenant's request declares is shared with nobody else: its sessions may have state.
+
+        Raises :class:`~responses_gw.api.errors.ApiError` (400) if there is none."""
         label = tool.server_label
         given = [
             name
@@ -102,7 +112,7 @@ class Directory:
         if tool.connector_id is not None:
             return self._connector(label, tool.connector_id)
         if tool.server_url is not None:
-            return self._declared(tool, tool.server_url)
+            return self._declared(tool, tool.server_url, tenant)
         server = self._by_label.get(label)
         if server is None:
             raise _refused(
@@ -117,16 +127,22 @@ class Directory:
             raise _refused(f"MCP server '{label}': unknown connector '{connector[:64]}'.")
         return msgspec.structs.replace(server, label=label)
 
-    def _declared(self, tool: McpTool, url: str) -> Server:
-        if not self._request_declared:
+    def _declared(self, tool: McpTool, url: str, tenant: str) -> Server:
+        if self._check_url is None:
             raise _refused(
                 f"MCP server '{tool.server_label}': this server accepts no 'server_url'; it only "
                 "calls MCP servers that its operator has configured."
             )
+        try:
+            self._check_url(url)
+        except EgressError as error:
+            raise _refused(
+                f"The 'server_url' of MCP server '{tool.server_label}' cannot be used: {error}."
+            ) from error
         headers = _declared_headers(tool)
         return Server(
             label=tool.server_label,
-            key=_key("declared", url, headers),
+            key=_key("declared", tenant, url, headers),
             is_configured=False,
             transport="streamable_http",
             url=url,

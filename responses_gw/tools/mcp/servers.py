@@ -32,13 +32,17 @@ _T = TypeVar("_T")
 class McpServers:
     """An async context manager. ``declared_client`` makes the HTTP client for a server that a
     request declares, and must guard where it goes; without one no request can declare a server.
+    ``check_url`` raises ``EgressError`` for a URL whose form alone rules it out.
     """
 
-    def __init__(self, settings: McpSettings, declared_client: ClientFactory | None = None) -> None:
-        self._directory = Directory(
-            settings.servers,
-            request_declared=settings.request_declared and declared_client is not None,
-        )
+    def __init__(
+        self,
+        settings: McpSettings,
+        declared_client: ClientFactory | None = None,
+        check_url: Callable[[str], object] = str,
+    ) -> None:
+        can_declare = settings.request_declared and declared_client is not None
+        self._directory = Directory(settings.servers, check_url if can_declare else None)
         self._catalog = Catalog(settings.list_ttl_seconds)
         self._pool = SessionPool(settings, declared_client, self._catalog.drop)
 
@@ -65,9 +69,9 @@ class McpServers:
         """The operator's server of this label."""
         return self._directory.find(label)
 
-    def server_of(self, tool: McpTool) -> Server:
+    def server_of(self, tool: McpTool, tenant: str = "") -> Server:
         """Raises :class:`~responses_gw.api.errors.ApiError` (400) if there is no such server."""
-        return self._directory.server_of(tool)
+        return self._directory.server_of(tool, tenant)
 
     async def list_tools(self, server: Server) -> tuple[McpToolInfo, ...]:
         """The tools that may be called, perhaps as they were a while ago.

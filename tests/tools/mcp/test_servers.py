@@ -246,3 +246,9 @@ async def test_a_hundred_clients_with_credentials_of_their_own_leave_nothing(
             assert found == [["3", "3"]] * 100
     assert len(asyncio.all_tasks()) < tasks
     assert sockets() < files
+
+
+def test_what_a_tenant_declares_is_shared_with_no_other() -> None:
+    tool = McpTool("a", server_url=URL)
+    mine, again, yours = (servers().server_of(tool, tenant) for tenant in ("me", "me", "you"))
+    assert mine.key == again.key != yours.key
