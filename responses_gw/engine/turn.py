@@ -119,10 +119,16 @@ class Turn:
     async def _run(self) -> None:
         try:
             stream, prompt = await self._open(await self._prepare())
-        except Exception as error:
+        except ApiError as error:
             if self._emitter.phase is ResponsePhase.NEW:
                 raise
             await self._finish(self._broken(error))
+            return
+        except Exception:
+            if self._emitter.phase is ResponsePhase.NEW:
+                raise
+            log.exception("response %s broke", self.id)
+            await self._finish(self._broken(server_error()))
             return
         with stream:
             if self._emitter.phase is ResponsePhase.NEW:
@@ -224,15 +230,13 @@ class Turn:
         """
         try:
             return await self._rounds.run(stream, prompt, self._open)
-        except Exception as error:
-            return self._broken(error)
+        except Exception:
+            log.exception("response %s broke", self.id)
+            return self._broken(server_error())
 
-    def _broken(self, error: Exception) -> StreamEnd:
+    def _broken(self, error: ApiError) -> StreamEnd:
         self._emitter.close("incomplete")
-        if isinstance(error, ApiError):
-            return StreamEnd(EndKind.BROKEN, error=error)
-        log.error("response %s broke", self.id, exc_info=error)
-        return StreamEnd(EndKind.BROKEN, error=server_error())
+        return StreamEnd(EndKind.BROKEN, error=error)
 
     # --- the end -------------------------------------------------------------------------------
 
