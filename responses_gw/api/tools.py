@@ -7,6 +7,7 @@ run is still echoed, and left out of the prompt; ``CallTarget`` is what a model'
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -72,11 +73,12 @@ HOSTED: frozenset[CallKind] = frozenset(("mcp",))
 
 class HostedCall(Struct, frozen=True):
     """A call for the gateway to run; ``arguments`` is what the model wrote, which may be no JSON at
-    all.
+    all. ``is_approved``: the client has said that it may run.
     """
 
     target: CallTarget
     arguments: str
+    is_approved: bool = False
 
 
 class HostedResult(Struct, frozen=True):
@@ -198,7 +200,8 @@ class ApprovalFilter(Struct, frozen=True):
 
 class McpTool(Struct, frozen=True, tag_field="type", tag="mcp"):
     """A server whose tools the gateway calls. ``authorization`` and ``headers`` are secrets: they
-    are never stored, echoed or logged. ``require_approval`` absent means always.
+    are never stored, echoed or logged, nor is what follows the host of ``server_url``.
+    ``require_approval`` absent means always.
     """
 
     server_label: Annotated[str, Meta(pattern="^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")]
@@ -211,6 +214,9 @@ class McpTool(Struct, frozen=True, tag_field="type", tag="mcp"):
     allowed_tools: list[str] | ToolFilter | None = None
     require_approval: Literal["always", "never"] | ApprovalFilter | None = None
     defer_loading: bool | None = None
+
+    def __repr__(self) -> str:
+        return f"<McpTool {self.server_label!r}>"
 
 
 class CodeInterpreterTool(Struct, frozen=True, tag_field="type", tag="code_interpreter"):
@@ -319,15 +325,38 @@ ToolChoice = ToolChoiceMode | NamedTool | AllowedTools | HostedToolChoice
 _SECRETS = frozenset(("authorization", "headers", "domain_secrets"))
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def _redacted(url: Raw) -> Raw:
+    """Scheme and host, as OpenAI shows them: the rest may be a key."""
+    try:
+        parts = urlsplit(_decode_text(url))
+        host, port = parts.hostname or "", "" if parts.port is None else f":{parts.port}"
+    except (ValueError, UnicodeEncodeError):
+        return Raw(b'"<redacted>"')
+    told = (parts.query, parts.fragment, parts.path.strip("/"), parts.username, parts.password)
+    if not any(told):
+        return url
+    return Raw(_encode(f"{parts.scheme}://{host}{port}/<redacted>"))
 
 
 def without_secrets(raw: Raw) -> Raw:
     """Credentials that a client puts on a tool are never stored, echoed or logged (DESIGN §6):
-    those of an MCP server, and those that a container sends to its domains.
+    those of an MCP server, of which a URL may be one, and those that a container sends to its
+    domains.
     """
     keys = _decode_object(raw)
     kept = {name: value for name, value in keys.items() if name not in _SECRETS}
     for name in ("environment", "container", "network_policy"):
         if bytes(kept.get(name, b""))[:1] == b"{":
             kept[name] = without_secrets(kept[name])
+    if bytes(kept.get("tools", b""))[:1] == b"[":
+        tools = _decode_list(kept["tools"])
+        inner = [without_secrets(one) if bytes(one)[:1] == b"{" else one for one in tools]
+        if inner != tools:
+            kept["tools"] = Raw(_encode(inner))
+    if bytes(kept.get("server_url", b"null")) != b"null":
+        kept["server_url"] = _redacted(kept["server_url"])
     return raw if kept == keys else Raw(_encode(kept))

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ..api.errors import ApiError
 from ..api.options import JsonObjectFormat
 from ..api.request import CreateResponse
+from ..api.response import Usage
 from ..api.stored import ItemRecord
 from ..api.tools import AllowedTools, ToolChoice
 from ..api.validate import decode_input_item
@@ -43,6 +44,7 @@ class Plan:
         self._toolset = toolset
         self._profile = profile
         self._told = 0
+        self._skipped = 0
 
     def first(self) -> Prompt:
         """Raises :class:`ApiError` (400) if there is nothing that the model can read, or a tool
@@ -50,16 +52,32 @@ class Plan:
         """
         if self._transcript.messages(self._request.body.instructions) == b"[]":
             raise ApiError("The input has nothing that the model can read.", param="input")
-        return self._prompt(self._tools(self._request.tool_choice))
+        return self._prompt(self._tools(self._request.tool_choice), None)
 
-    def next(self, records: Sequence[ItemRecord]) -> Prompt:
-        """``records`` is the whole output so far."""
-        self.take(records)
-        return self._prompt(self._tools(_freed(self._request.tool_choice)))
+    def check_choice(self) -> None:
+        """Raises :class:`ApiError` (400) if a tool that the model must call is not there."""
+        self._tools(self._request.tool_choice)
 
-    def last(self, records: Sequence[ItemRecord]) -> Prompt:
+    def next(
+        self, records: Sequence[ItemRecord], usage: Usage | None, *, is_last: bool
+    ) -> Prompt | None:
+        """``records`` is the whole output so far, ``usage`` what it has taken. The last one has no
+        tools. None if the model may say no more.
+        """
         self.take(records)
-        return self._prompt(NO_TOOLS)
+        most, used = (
+            self._request.body.max_output_tokens,
+            0 if usage is None else usage.output_tokens,
+        )
+        left = None if most is None else most - used
+        if left is not None and left <= 0:
+            return None
+        tools = NO_TOOLS if is_last else self._tools(_freed(self._request.tool_choice))
+        return self._prompt(tools, left)
+
+    def skipped(self, turns: int) -> None:
+        """The model server takes no more than what is left without the first ``turns`` turns."""
+        self._skipped = turns
 
     def take(self, records: Sequence[ItemRecord]) -> None:
         self._transcript.add(
@@ -74,8 +92,11 @@ class Plan:
     def _tools(self, choice: ToolChoice) -> ChatTools:
         return self._toolset.chat_tools(choice, self._request.body.parallel_tool_calls)
 
-    def _prompt(self, tools: ChatTools) -> Prompt:
+    def _prompt(self, tools: ChatTools, max_output_tokens: int | None) -> Prompt:
         request, profile = self._request, self._profile
+        if max_output_tokens is not None:
+            body = replace(request.body, max_output_tokens=max_output_tokens)
+            request = replace(request, body=body)
 
         def without(turns: int) -> bytes:
             return chat_request(request, messages(turns), tools, profile)
@@ -89,8 +110,9 @@ class Plan:
         is_cuttable = request.body.truncation == "auto"
         needs_final = needs_final_round(request, tools)
         return Prompt(
-            without(0),
+            without(self._skipped),
             targets=tools.targets,
+            skipped=self._skipped,
             turns=self._transcript.turns,
             without=without if is_cuttable else None,
             final=FinalRound(final, _accepts(request)) if needs_final else None,

@@ -12,8 +12,14 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..api.errors import ApiError
-from ..api.items import AdditionalTools, InputItem, ItemReference, ToolSearchOutput
-from ..api.request import CreateResponse
+from ..api.items import (
+    AdditionalTools,
+    ConfigurationUpdate,
+    InputItem,
+    ItemReference,
+    ToolSearchOutput,
+)
+from ..api.request import CreateResponse, RequestBody
 from ..api.stored import record_of
 from ..api.tools import Tool
 from ..api.validate import decode_input_item, decode_tool
@@ -71,9 +77,11 @@ async def prepare(
     given_tools = [*request.tools, *_tools_in(items)]
     context = ToolContext(caller.tenant, transcript.listed, transcript.granted)
     tools = [tool for kind in parts.tools if (tool := await kind.open(given_tools, context))]
+    if tools:
+        request = _without_input(request)
     toolset = Toolset(
         request.tools,
-        [*map(_decoded, start.tools), *_tools_in(items)],
+        map(_decoded, transcript.tools),
         [function for tool in tools for function in tool.functions],
         can_constrain=profile.dialect == "vllm",
     )
@@ -83,6 +91,26 @@ async def prepare(
         transcript=transcript,
         input=list(map(_stored, given, items)) if request.store else [],
         deletions=None if history is None else history.deletions,
+    )
+
+
+def _without_input(request: CreateResponse) -> CreateResponse:
+    """What the later rounds of a turn need. Raw JSON is a view that keeps the whole body alive,
+    which can be megabytes for as long as the stream is open: so it is written and read anew.
+    """
+    updates = [
+        decode_input_item(bytes(raw), "input")
+        for item, raw in zip(request.items, request.raw_items, strict=True)
+        if isinstance(item, ConfigurationUpdate)
+    ]
+    body = msgspec.structs.replace(request.body, input=None, tools=None)
+    return msgspec.structs.replace(
+        request,
+        body=msgspec.json.decode(_encode(body), type=RequestBody),
+        items=tuple(updates),
+        raw_items=(),
+        tools=tuple(decode_tool(Raw(bytes(raw)), "tools") for raw in request.raw_tools),
+        raw_tools=(),
     )
 
 

@@ -30,7 +30,7 @@ from .tool_calls import ToolCalls
 
 __all__ = ["Rounds"]
 
-Open = Callable[[Prompt], Awaitable[tuple[ChatStream, Prompt]]]
+Opening = Callable[[Prompt], Awaitable[tuple[ChatStream, Prompt]]]
 """Calls the model server. Raises :class:`ApiError`."""
 
 
@@ -47,40 +47,53 @@ class Rounds:
         self._plan = plan
         self._calls = calls
 
-    async def run(self, stream: ChatStream, prompt: Prompt, open: Open) -> StreamEnd:
-        """From the stream of the first round to the end of the last one; ``open`` opens those in
-        between. A round that cannot be opened is an end, too.
+    @property
+    def usage(self) -> Usage | None:
+        """Of the rounds that have ended."""
+        return self._usage
+
+    @property
+    def has_run_calls(self) -> bool:
+        """Whether the gateway has run something, which may have had effects."""
+        return self._calls is not None and self._calls.has_run
+
+    async def run(self, stream: ChatStream, prompt: Prompt, opening: Opening) -> StreamEnd:
+        """From the stream of the first round to the end of the last one; ``opening`` opens the
+        others. A round that cannot be opened is an end, too.
         """
         while True:
             reader = ChatReader(self._emitter, prompt.targets, keeps_text=prompt.final is not None)
             with stream:
                 end = await self._read(stream, reader)
             end = self._summed(end)
-            following = None
+            following: Prompt | StreamEnd = end
             if end.kind is EndKind.STOPPED:
-                following = await self._following(reader, prompt)
-            if following is None:
-                return self._judged(end)
+                following = await self._following(reader, prompt, end)
+            if isinstance(following, StreamEnd):
+                return self._judged(following)
             await self.flush()
             try:
-                stream, prompt = await open(following)
+                stream, prompt = await opening(following)
             except ApiError as error:
                 return self._judged(StreamEnd(EndKind.BROKEN, self._usage, error))
 
-    async def run_granted(self, granted: list[GrantedCall]) -> None:
-        """The calls that the client has approved, before the model speaks."""
-        assert self._calls is not None, "what was approved can be run"
+    async def run_granted(self, granted: list[GrantedCall]) -> Prompt | None:
+        """The calls that the client has approved, before the model speaks. Returns the prompt of
+        the first round.
+        """
+        assert self._calls is not None and self._plan is not None, "what was approved can be run"
         waiting = list(granted)
         self._begin(waiting.pop(0))
 
-        async def tell(result: HostedResult) -> None:
+        def tell(result: HostedResult) -> None:
             self._emitter.result(result)
             if waiting:
                 self._begin(waiting.pop(0))
-            await self.flush()
 
         await self.flush()
-        await self._calls.run([HostedCall(call.target, call.arguments) for call in granted], tell)
+        calls = [HostedCall(call.target, call.arguments, is_approved=True) for call in granted]
+        await self._calls.run(calls, tell, self.flush)
+        return self._next()
 
     async def flush(self) -> None:
         if events := self._emitter.take():
@@ -111,29 +124,28 @@ class Rounds:
         assert reader.end is not None, "a reader that failed has ended"
         return reader.end
 
-    async def _following(self, reader: ChatReader, prompt: Prompt) -> Prompt | None:
-        """The prompt of the next round, if there is one; what is ours to run is run."""
+    async def _following(
+        self, reader: ChatReader, prompt: Prompt, end: StreamEnd
+    ) -> Prompt | StreamEnd:
+        """The prompt of the next round, or the end; what is ours to run is run."""
         if outstanding := reader.outstanding:
             assert self._plan is not None and self._calls is not None, "what was offered can be run"
-
-            async def tell(result: HostedResult) -> None:
-                reader.resolve(result)
-                await self.flush()
-
             await self.flush()
-            await self._calls.run(outstanding, tell)
+            await self._calls.run(outstanding, reader.resolve, self.flush)
             if reader.has_client_calls:
-                return None
-            records = self._emitter.records
-            if self._calls.is_exhausted:
-                return self._plan.last(records)
-            return self._plan.next(records)
+                return end
+            self._plan.skipped(prompt.skipped)
+            return self._next() or StreamEnd(EndKind.OUT_OF_TOKENS, self._usage)
         if prompt.final is None or not reader.draft:
-            return None
+            return end
         if prompt.final.accepts(reader.draft):
             reader.tell_draft()
-            return None
+            return end
         return Prompt(prompt.final.without(prompt.skipped))
+
+    def _next(self) -> Prompt | None:
+        assert self._plan is not None and self._calls is not None, "what was offered can be run"
+        return self._plan.next(self._emitter.records, self._usage, is_last=self._calls.is_exhausted)
 
     def _summed(self, end: StreamEnd) -> StreamEnd:
         if self._usage is not None and end.usage is not None:

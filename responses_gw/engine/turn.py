@@ -106,6 +106,11 @@ class Turn:
     def response(self) -> Raw:
         return self._emitter.response
 
+    @property
+    def has_run_calls(self) -> bool:
+        """Whether it has run something: then its failure must not look like one to try again."""
+        return self._rounds.has_run_calls
+
     async def run(self) -> None:
         """Raises :class:`ApiError` while nothing has been sent, and never after."""
         try:
@@ -162,9 +167,11 @@ class Turn:
             )
         if not granted:
             return plan.first()
+        plan.check_choice()
         await self._create()
-        await self._rounds.run_granted(granted)
-        return plan.next(self._emitter.records)
+        prompt = await self._rounds.run_granted(granted)
+        assert prompt is not None, "nothing has been used yet"
+        return prompt
 
     async def _open(self, prompt: Prompt) -> tuple[ChatStream, Prompt]:
         """Call the model server, with less and less of a prompt that is too long and may be cut.
@@ -236,7 +243,7 @@ class Turn:
 
     def _broken(self, error: ApiError) -> StreamEnd:
         self._emitter.close("incomplete")
-        return StreamEnd(EndKind.BROKEN, error=error)
+        return StreamEnd(EndKind.BROKEN, self._rounds.usage, error)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -271,13 +278,14 @@ class Turn:
         if self._emitter.phase not in (ResponsePhase.NEW, ResponsePhase.IN_PROGRESS):
             return
         self._emitter.close("incomplete")
+        usage = self._rounds.usage
         if self.client_left or self._emitter.phase is ResponsePhase.NEW:
-            await self._commit(self._outcome("cancelled"), FAREWELL_COMMIT_SECONDS)
+            await self._commit(self._outcome("cancelled", usage), FAREWELL_COMMIT_SECONDS)
             self._emitter.cancel()
             return
         error = unavailable("The server is shutting down.")
-        await self._commit(self._outcome("failed", error=error), FAREWELL_COMMIT_SECONDS)
-        self._emitter.fail(error)
+        await self._commit(self._outcome("failed", usage, error=error), FAREWELL_COMMIT_SECONDS)
+        self._emitter.fail(error, usage)
         self.error = error
         await self.sink.finish(self._emitter.take())
 

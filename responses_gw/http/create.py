@@ -54,7 +54,7 @@ class CreateResponseEndpoint:
         await _run(turn, receive)
         if turn.client_left:
             return
-        if turn.error is not None:
+        if turn.error is not None and not turn.has_run_calls:
             raise turn.error
         await send_json(scope, send, bytes(turn.response))
 

@@ -190,7 +190,7 @@ class ChatReader:
         if delta.refusal:
             self._tell_draft()
             self._forget_blanks()
-            self._emitter.refusal(delta.refusal)
+            self._say(self._emitter.refusal, delta.refusal)
         if delta.tool_calls:
             self._tell_draft()
             self._forget_blanks()

@@ -8,6 +8,8 @@ client, and what was said once never changes.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Literal
 
 import msgspec
@@ -18,8 +20,9 @@ from ..api.items import McpApprovalRequest, McpApprovalResponse, McpCall, McpLis
 from ..api.tools import CallTarget
 from .parts import ChatPart
 
-__all__ = ["GrantedCall", "McpMemory", "McpSnapshot", "denial", "outcome", "target_of"]
+__all__ = ["GrantedCall", "McpMemory", "McpSnapshot", "denial", "id_of", "outcome", "target_of"]
 
+_IMAGE = re.compile(r"image/[a-z0-9.+-]+")
 NOT_FINISHED = "The call was stopped before it had finished."
 NOT_APPROVED = "The user did not approve this call."
 
@@ -69,7 +72,8 @@ class McpMemory:
             self.listed[item.server_label] = tuple(Raw(bytes(tool)) for tool in item.tools)
 
     def asks(self, item: McpApprovalRequest) -> None:
-        self._asked[item.id] = item
+        self.expire()
+        self._asked.setdefault(item.id, item)
 
     def answers(self, item: McpApprovalResponse) -> McpApprovalRequest:
         """The request that is answered. Raises :class:`ApiError` (400) if none is open."""
@@ -86,14 +90,28 @@ class McpMemory:
             self._granted[item.approval_request_id] = granted
         return request
 
+    def expire(self) -> None:
+        """The model has gone on: what was approved before has run, or never will."""
+        self._granted.clear()
+
     def ran(self, item: McpCall) -> None:
         if item.approval_request_id is not None:
             self._granted.pop(item.approval_request_id, None)
             self._asked.pop(item.approval_request_id, None)
+        else:
+            self.expire()
 
 
 def target_of(item: McpCall | McpApprovalRequest) -> CallTarget:
     return CallTarget("mcp", item.name, item.server_label)
+
+
+def id_of(item: McpCall) -> str:
+    """Its own, or one that is the same whenever the same call is replayed without."""
+    if item.id:
+        return item.id
+    told = "\0".join((item.server_label, item.name, item.arguments, item.output or ""))
+    return f"mcp_{hashlib.sha256(told.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def denial(item: McpApprovalResponse) -> str:
@@ -152,11 +170,11 @@ def _parts(block: _Block) -> list[ChatPart]:
     match block:
         case _Text():
             return [{"type": "text", "text": block.text}]
-        case _Image():
+        case _Image() if _IMAGE.fullmatch(block.mimeType):
             url = f"data:{block.mimeType};base64,{block.data}"
             return [{"type": "image_url", "image_url": {"url": url}}]
-        case _Audio():
-            return [{"type": "text", "text": f"[audio, {block.mimeType}]"}]
+        case _Image() | _Audio():
+            return [{"type": "text", "text": f"[{block.mimeType}]"}]
         case _Link():
             named = f"{block.name}: {block.uri}" if block.name else block.uri
             return [{"type": "text", "text": f"[resource] {named}"}]

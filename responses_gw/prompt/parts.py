@@ -56,14 +56,18 @@ def merged_content(contents: Sequence[str | list[ChatPart]]) -> str | list[ChatP
     return parts
 
 
-def split_images(content: str | list[ChatPart]) -> tuple[str | list[ChatPart], list[ChatPart]]:
-    """A tool's output as text alone, which is all that many templates take there, and the rest."""
+def split_images(
+    content: str | list[ChatPart], note: str
+) -> tuple[str | list[ChatPart], list[ChatPart]]:
+    """A tool's output as text alone, which is all that many templates take there, and the rest; the
+    ``note`` stands in its place.
+    """
     if isinstance(content, str):
         return content, []
     texts = [str(part["text"]) for part in content if part["type"] == "text"]
     others = [part for part in content if part["type"] != "text"]
     if others:
-        texts.append("[what the tool returned follows]")
+        texts.append(note)
     return "\n".join(texts), others
 
 

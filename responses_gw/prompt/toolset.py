@@ -84,6 +84,25 @@ class ChatTools(Struct, frozen=True):
 NO_TOOLS = ChatTools({}, {}, is_strict=True)
 
 
+class Targets(dict[str, CallTarget]):
+    """What the names of functions stand for. A model may make up one of a server that it knows:
+    that call is ours to refuse, no client has such a function.
+    """
+
+    def __init__(self, targets: Mapping[str, CallTarget], labels: Iterable[str | None]) -> None:
+        super().__init__(targets)
+        self._prefixes = {f"mcp{SEPARATOR}{label}{SEPARATOR}": label for label in labels}
+
+    def get(self, name: str, default: object = None) -> CallTarget | None:  # type: ignore[override]
+        found = super().get(name)
+        if found is not None:
+            return found
+        for prefix, label in self._prefixes.items():
+            if name.startswith(prefix):
+                return CallTarget("mcp", name.removeprefix(prefix), label)
+        return None
+
+
 class Toolset:
     """``declared`` are the request's own tools, ``found`` those of its input and its history, and
     ``hosted`` what the gateway runs for them.
@@ -136,7 +155,8 @@ class Toolset:
         if parallel is not None:
             fields["parallel_tool_calls"] = parallel
         strict = all(function.get("strict") is True for function in shown)
-        targets = {name: offer.target for name, offer in offered.items()}
+        labels = {offer.target.namespace for offer in self._offers.values() if _is_mcp(offer)}
+        targets = Targets({name: offer.target for name, offer in offered.items()}, labels)
         return ChatTools(fields, targets, strict)
 
     def _chosen(self, choice: ToolChoice) -> tuple[dict[str, Offer], object]:
@@ -180,11 +200,11 @@ class Toolset:
         found = {
             name: offer
             for name, offer in self._offers.items()
-            if offer.target.kind in _MCP
+            if _is_mcp(offer)
             and offer.target.namespace == choice.server_label
             and choice.name in (None, offer.target.name)
         }
-        if not found and not any(offer.target.kind in _MCP for offer in self._offers.values()):
+        if not found and not any(map(_is_mcp, self._offers.values())):
             return self._offers, "auto"
         if not found:
             raise ApiError(
@@ -228,6 +248,10 @@ class Toolset:
             told = {} if described is None else {"description": described}
             return {"name": name, **told, "parameters": offer.tool.parameters}
         return {"name": name, **functions.function_of(offer.tool, self._can_constrain)}
+
+
+def _is_mcp(offer: Offer) -> bool:
+    return offer.target.kind in _MCP
 
 
 def chat_name(target: CallTarget) -> str:

@@ -29,7 +29,6 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..api.errors import ApiError
-from ..api.ids import new_id
 from ..api.items import (
     AdditionalTools,
     InputItem,
@@ -44,7 +43,7 @@ from ..api.items import (
 from ..api.tools import without_secrets
 from .arguments import sane_arguments
 from .calls import CALLS, OUTPUTS, Call, answered_by, call_of, output_of
-from .hosted import GrantedCall, McpMemory, denial, outcome, target_of
+from .hosted import GrantedCall, McpMemory, denial, id_of, outcome, target_of
 from .parts import ChatPart, chat_content, merged_content, plain_text, split_images
 from .profile import ModelProfile
 from .snapshot import ChatFunction, ChatToolCall, Draft, Rendered, Snapshot
@@ -55,6 +54,10 @@ __all__ = ["Transcript", "Unseal"]
 
 Unseal = Callable[[str], str | None]
 """The reasoning inside an ``encrypted_content``; None for one that is not ours."""
+
+
+NOTE = "[what the tool returned follows]"
+LEFT_OUT = "[the tool returned something that is no text]"
 
 
 class ChatMessage(Struct, frozen=True):
@@ -133,6 +136,11 @@ class Transcript:
         )
 
     @property
+    def tools(self) -> tuple[Raw, ...]:
+        """What can be called beside the request's own, of all items so far."""
+        return tuple(self._tools)
+
+    @property
     def listed(self) -> Mapping[str, tuple[Raw, ...]]:
         """The tools of each MCP server whose list stands in the history, by its label."""
         return self._mcp.listed
@@ -192,8 +200,9 @@ class Transcript:
                     self._ran(request, item.approval_request_id, denial(item))
             case McpCall():
                 self._mcp.ran(item)
-                self._ran(item, item.id or new_id("mcp"), outcome(item))
+                self._ran(item, id_of(item), outcome(item))
             case _ if isinstance(item, CALLS):
+                self._mcp.expire()
                 self._call(call_of(item))
             case _ if isinstance(item, OUTPUTS):
                 if isinstance(item, ToolSearchOutput):
@@ -209,6 +218,7 @@ class Transcript:
     def _message(self, item: Message) -> None:
         match item.role:
             case "assistant":
+                self._mcp.expire()
                 self._finish_outputs()
                 if text := plain_text(item.content, ""):
                     self._draft.texts.append(text)
@@ -238,6 +248,7 @@ class Transcript:
             self._put(_role("system", text))
 
     def _reasoning(self, item: ReasoningItem) -> None:
+        self._mcp.expire()
         self._finish_outputs()
         parts = item.content or []
         text = "".join(part.text for part in parts)
@@ -280,9 +291,10 @@ class Transcript:
         self._draft.calls += [call for call in cut if call.id == shown]
         self._finish_answered(shown)
         self._draft.cut = [call for call in cut if call.id != shown]
-        if self._profile.tool_images == "user":
-            content, images = split_images(content)
-            self._images += images
+        if self._profile.tool_images != "tool":
+            follows = self._profile.tool_images == "user"
+            content, images = split_images(content, NOTE if follows else LEFT_OUT)
+            self._images += images if follows else []
         if self._profile.tool_results == "user":
             self._put_user(_as_user_text(shown, content))
         else:

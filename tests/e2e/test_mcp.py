@@ -260,7 +260,7 @@ async def test_a_last_round_that_fails_leaves_an_incomplete_response(
 ) -> None:
     for n in range(4):
         upstream.play(*calls(("mcp__local__add", {"a": n, "b": 0})))
-    upstream.play(Status(500, error_body("broken", "InternalServerError", 500)))
+    upstream.play(Status(500, error_body(500, "broken", "InternalServerError")))
     answered = await streamed(http, tools=[LOCAL])
     assert answered.terminal["status"] == "incomplete"
     assert answered.terminal["incomplete_details"] == {"reason": "max_messages"}
@@ -280,7 +280,7 @@ async def test_a_later_round_that_fails_fails_the_response_and_keeps_what_was_ru
     http: aiohttp.ClientSession, upstream: ScriptedUpstream
 ) -> None:
     upstream.play(*calls(("mcp__local__add", {"a": 1, "b": 1})))
-    upstream.play(Status(500, error_body("broken", "InternalServerError", 500)))
+    upstream.play(Status(500, error_body(500, "broken", "InternalServerError")))
     answered = await streamed(http, tools=[LOCAL])
     assert answered.terminal["status"] == "failed"
     assert kinds(answered) == ["mcp_list_tools", "mcp_call"]
@@ -578,3 +578,136 @@ async def test_a_result_can_be_as_large_as_the_bound_and_no_larger(
     called = output(answered)[1]
     assert called["status"] == "completed"
     assert 200_000 < len(called["output"]) <= 262_144
+
+
+# --- what a review has found ---------------------------------------------------------------------
+
+
+async def test_a_tool_that_the_model_makes_up_is_a_call_that_failed(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(*calls(("mcp__local__nope", {})))
+    upstream.play(*says("There is none."))
+    answered = await streamed(http, tools=[LOCAL, WEATHER])
+    assert kinds(answered) == ["mcp_list_tools", "mcp_call", "message"]
+    assert output(answered)[1]["status"] == "failed"
+
+
+async def test_what_needs_an_approval_is_not_run_where_it_was_not_offered(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(*calls(("mcp__careful__add", {"a": 1, "b": 1})))
+    upstream.play(*says("No."))
+    careful = {"type": "mcp", "server_label": "careful"}
+    choice = {"type": "mcp", "server_label": "local"}
+    answered = await streamed(http, tools=[LOCAL, careful], tool_choice=choice)
+    failed = next(item for item in output(answered) if item["type"] == "mcp_call")
+    assert (failed["status"], failed["output"]) == ("failed", None)
+
+
+async def test_a_request_that_has_run_something_is_not_answered_as_one_to_try_again(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(*calls(("mcp__local__add", {"a": 1, "b": 1})))
+    upstream.play(Status(500, error_body(500, "broken", "InternalServerError")))
+    async with http.post(
+        "/v1/responses", json={"model": "tiny", "input": "q", "tools": [LOCAL]}
+    ) as response:
+        assert response.status == 200
+        body = await response.json()
+    assert body["status"] == "failed"
+    assert [item["type"] for item in body["output"]] == ["mcp_list_tools", "mcp_call"]
+
+
+async def test_the_answers_of_all_rounds_share_max_output_tokens(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(*calls(("mcp__local__add", {"a": 1, "b": 1}), tokens=90))
+    upstream.play(*calls(("mcp__local__add", {"a": 2, "b": 2}), tokens=10))
+    answered = await streamed(http, tools=[LOCAL], max_output_tokens=100)
+    asked = [request.json["max_completion_tokens"] for request in upstream.requests]
+    assert asked == [100, 10]
+    assert answered.terminal["status"] == "incomplete"
+    assert answered.terminal["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+async def test_an_old_approval_that_is_replayed_runs_nothing(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    tool = {"type": "mcp", "server_label": "careful"}
+    first, request = await asked_for_approval(http, upstream, tool)
+    old = [{"role": "user", "content": "Add."}, *output(first), response_to(request, True)]
+    said = {"role": "assistant", "content": "Done."}
+    again = {"role": "user", "content": "Thanks."}
+    upstream.play(*says("Welcome."))
+    answered = await streamed(http, input=[*old, said, again], tools=[tool], store=False)
+    assert kinds(answered) == ["message"]
+
+
+async def test_the_bounds_hold_for_calls_that_were_approved_too(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    tool = {"type": "mcp", "server_label": "careful"}
+    made = [("mcp__careful__add", {"a": n, "b": 0}) for n in range(2)]
+    upstream.play(*calls(*made))
+    first = await streamed(http, input="Add.", tools=[tool])
+    requests = [item for item in output(first) if item["type"] == "mcp_approval_request"]
+    upstream.play(*says("One of two."))
+    second = await streamed(
+        http,
+        input=[response_to(request, True) for request in requests],
+        tools=[tool],
+        previous_response_id=first.terminal["id"],
+        max_tool_calls=1,
+    )
+    statuses = [item["status"] for item in output(second)]
+    assert statuses == ["completed", "failed", "completed"]
+    assert tools_of(upstream.requests[1].json) == []
+
+
+async def test_calls_that_finished_before_the_client_left_are_kept(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    slow = ("mcp__local__hang", {"name": "slow"})
+    upstream.play(*calls(slow, ("mcp__local__add", {"a": 1, "b": 1})))
+    body = {"model": "tiny", "input": "q", "stream": True, "tools": [LOCAL]}
+    id = ""
+    async with http.post("/v1/responses", json=body) as response:
+        async for line in response.content:
+            if not id and b"resp_" in line:
+                id = json.loads(line.removeprefix(b"data: "))["response"]["id"]
+            if b"response.mcp_call_arguments.done" in line:
+                break
+        await asyncio.sleep(0.3)  # the second call needs no more
+    async with asyncio.timeout(5):
+        stored: Json = {}
+        while stored.get("status") != "cancelled":
+            async with http.get(f"/v1/responses/{id}") as found:
+                stored = await found.json()
+    _, stopped, finished = stored["output"]
+    assert stopped["status"] == "failed"
+    assert (finished["status"], finished["output"]) == ("completed", "2")
+
+
+async def test_a_url_is_echoed_without_what_may_be_a_key(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream, remote: HttpMcpServer
+) -> None:
+    tool = {"type": "mcp", "server_label": "remote", "server_url": f"{remote.url}?key=hush-hush"}
+    answered = await streamed(http, tools=[tool])
+    assert "hush-hush" not in json.dumps(answered.events)
+    shown = answered.terminal["tools"]
+    assert shown == [
+        {
+            "type": "mcp",
+            "server_label": "remote",
+            "server_url": f"http://127.0.0.1:{remote.port}/<redacted>",
+        }
+    ]
+
+
+async def test_a_request_names_a_measured_number_of_servers(http: aiohttp.ClientSession) -> None:
+    many = [{"type": "mcp", "server_label": "local"}] * 20_000
+    started = time.monotonic()
+    status, error, _ = await refused(http, tools=many)
+    assert (status, error["param"]) == (400, "tools")
+    assert time.monotonic() - started < 2

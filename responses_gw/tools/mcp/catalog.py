@@ -14,6 +14,10 @@ __all__ = ["Catalog", "Tools"]
 
 Tools = tuple[McpToolInfo, ...]
 MAX_LISTS = 1024
+MAX_TOOLS = 512
+"""Of one server."""
+MAX_LIST_BYTES = 2_097_152
+"""Of one server's list."""
 
 
 class _Kept(Struct, frozen=True):

@@ -15,11 +15,16 @@ from ...api.tools import CallKind, CallTarget, HostedCall, HostedResult, McpTool
 from ...prompt.hosted import GrantedCall
 from ...prompt.toolset import HostedFunction
 from ..hosted import Listing, ToolContext
+from .catalog import MAX_LIST_BYTES, MAX_TOOLS
 from .policy import is_allowed, needs_approval
 from .server import Server
 
 __all__ = ["McpKind", "OpenMcp"]
 
+MAX_SERVERS = 32
+"""Of one request."""
+MAX_DESCRIPTION_CHARACTERS = 1024
+"""Of a server: every one of its functions carries it."""
 _INVALID_PARAMS = -32602
 _encode = msgspec.json.Encoder().encode
 _decode_info = msgspec.json.Decoder(McpToolInfo).decode
@@ -36,16 +41,17 @@ class Servers(Protocol):
 
 
 class Declared(Struct, frozen=True):
-    """A tool of the request, the server that it means, and the server's tools."""
+    """A tool of the request, the server that it means, and what may be called there."""
 
     tool: McpTool
     server: Server
-    infos: tuple[McpToolInfo, ...]
+    offered: Mapping[str, McpToolInfo]
 
-    @property
-    def offered(self) -> dict[str, McpToolInfo]:
-        allowed = (info for info in self.infos if is_allowed(self.tool, self.server, info))
-        return {info.name: info for info in allowed}
+    @classmethod
+    def of(cls, tool: McpTool, server: Server, infos: Iterable[McpToolInfo]) -> Declared:
+        return cls(
+            tool, server, {info.name: info for info in infos if is_allowed(tool, server, info)}
+        )
 
 
 class McpKind:
@@ -68,7 +74,9 @@ class McpKind:
         return OpenMcp(
             self._servers,
             {
-                tool.server_label: Declared(tool, server, fresh[server] if infos is None else infos)
+                tool.server_label: Declared.of(
+                    tool, server, fresh[server] if infos is None else infos
+                )
                 for tool, server, infos in zip(declared, servers, known, strict=True)
             },
             [Listing(server.label, infos) for server, infos in fresh.items()],
@@ -99,10 +107,15 @@ class OpenMcp:
         self.functions = [function for one in declared.values() for function in _functions(one)]
 
     async def run(self, call: HostedCall) -> HostedResult:
-        """Also a call that was approved: it may be of a tool that is no longer there."""
+        """Also a call that was approved: it may be of a tool that is no longer there. And a call
+        of what was not offered: it is here that nothing runs without an approval.
+        """
         declared = self._declared.get(call.target.namespace or "")
-        if declared is None or call.target.name not in declared.offered:
+        info = None if declared is None else declared.offered.get(call.target.name)
+        if declared is None or info is None:
             return self.refuse(f"There is no tool '{call.target.name}' that may be called.")
+        if not call.is_approved and needs_approval(declared.tool, declared.server, info):
+            return self.refuse(f"The tool '{call.target.name}' cannot be called now.")
         return await self._servers.call(declared.server, call.target.name, call.arguments)
 
     def refuse(self, message: str) -> HostedResult:
@@ -110,7 +123,8 @@ class OpenMcp:
 
 
 def _functions(declared: Declared) -> Iterable[HostedFunction]:
-    about = declared.tool.server_description or declared.server.description
+    about = declared.tool.server_description or declared.server.description or ""
+    about = about[:MAX_DESCRIPTION_CHARACTERS]
     for name, info in declared.offered.items():
         asks = needs_approval(declared.tool, declared.server, info)
         target = CallTarget("mcp_approval" if asks else "mcp", name, declared.tool.server_label)
@@ -119,8 +133,10 @@ def _functions(declared: Declared) -> Iterable[HostedFunction]:
 
 
 def _infos(listed: tuple[Raw, ...] | None) -> tuple[McpToolInfo, ...] | None:
-    """The tools of a list that stands in the history; None if there is none that can be read."""
-    if listed is None:
+    """The tools of a list that stands in the history; None if there is none that can be read, or
+    one that no server could have given.
+    """
+    if listed is None or len(listed) > MAX_TOOLS or sum(map(len, listed)) > MAX_LIST_BYTES:
         return None
     try:
         return tuple(map(_decode_info, listed))
@@ -129,10 +145,13 @@ def _infos(listed: tuple[Raw, ...] | None) -> tuple[McpToolInfo, ...] | None:
 
 
 def _check_labels(declared: Sequence[McpTool]) -> None:
-    labels = [tool.server_label for tool in declared]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise ApiError(f"Duplicate MCP server_label found: {label}.", param="tools")
+    if len(declared) > MAX_SERVERS:
+        raise ApiError(f"A request can name at most {MAX_SERVERS} MCP servers.", param="tools")
+    labels: set[str] = set()
+    for tool in declared:
+        if tool.server_label in labels:
+            raise ApiError(f"Duplicate MCP server_label found: {tool.server_label}.", param="tools")
+        labels.add(tool.server_label)
 
 
 def _check_granted(declared: Sequence[McpTool], granted: Sequence[GrantedCall]) -> None:

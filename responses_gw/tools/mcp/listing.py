@@ -9,12 +9,11 @@ from mcp_types import METHOD_NOT_FOUND, PaginatedRequestParams, Tool
 from msgspec import Raw
 
 from ...api.items.hosted import McpToolInfo
+from .catalog import MAX_LIST_BYTES, MAX_TOOLS
 from .faults import INTERNAL_ERROR, protocol_fault
 
 __all__ = ["all_tools"]
 
-MAX_TOOLS = 512
-MAX_LIST_BYTES = 2_097_152
 MAX_PAGES = 128
 _encode = msgspec.json.Encoder().encode
 

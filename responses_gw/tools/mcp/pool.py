@@ -63,7 +63,7 @@ class SessionPool:
         await self.load()
         found = self._sessions.pop(server.key, None)
         if found is None or not found.takes_requests:
-            self._make_room()
+            self._make_room(server)
             found = self._open(server)
         self._sessions[server.key] = found
         return found
@@ -81,15 +81,22 @@ class SessionPool:
         if self._alive:
             log.warning("%d MCP sessions could not be closed", len(self._alive))
 
-    def _make_room(self) -> None:
+    def _make_room(self, server: Server) -> None:
+        """Servers that requests declare may take half of the room: the operator's stay open."""
         if self._is_closed:
             raise overloaded()
+        if not server.is_configured:
+            declared = [one for one in self._sessions.values() if not one.server.is_configured]
+            if len(declared) >= max(self._settings.max_sessions // 2, 1):
+                self._retire(next((one for one in declared if one.is_idle), None))
         while len(self._sessions) >= self._settings.max_sessions:
-            idle = next((one for one in self._sessions.values() if one.is_idle), None)
-            if idle is None:
-                raise overloaded()
-            del self._sessions[idle.server.key]
-            idle.retire()
+            self._retire(next((one for one in self._sessions.values() if one.is_idle), None))
+
+    def _retire(self, idle: Session | None) -> None:
+        if idle is None:
+            raise overloaded()
+        del self._sessions[idle.server.key]
+        idle.retire()
 
     def _open(self, server: Server) -> Session:
         assert self._sdk is not None

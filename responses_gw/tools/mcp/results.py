@@ -75,11 +75,14 @@ def _plain(block: Block) -> Block:
 
 def _fitted(blocks: Sequence[Block], max_bytes: int) -> list[Block]:
     """Blocks whose JSON is about ``max_bytes`` at most: first what is no text, as long as there is
-    room, then the texts with what is left.
+    room, then the texts with what is left. What has not even room to say so is left out.
     """
     room = max_bytes
-    fitted: list[Block] = list(blocks)
-    for index, block in enumerate(blocks):
+    most = max(max_bytes // LEAST_TEXT_BYTES, 1)
+    fitted: list[Block] = list(blocks[:most])
+    if len(blocks) > most:
+        fitted[-1] = _text(f"[{len(blocks) - most + 1} blocks left out: there are too many]")
+    for index, block in enumerate(fitted):
         if block["type"] == "text":
             continue
         size = len(_encode(block))

@@ -90,3 +90,9 @@ def test_the_json_of_blocks_is_bounded_whatever_must_be_escaped(
     shown = result.output if result.output is not None else bytes(result.error or b"").decode()
     assert len(shown.encode()) <= 8192 + 1024
     msgspec.json.decode(shown)
+
+
+def test_a_hundred_thousand_blocks_are_still_not_too_much() -> None:
+    blocks: list[Block] = [*[{"type": "text", "text": "x" * 256}] * 100_000, IMAGE]
+    result = result_of(blocks, UNSET, is_error=False, max_bytes=262_144)
+    assert len(result.output or "") < 2 * 262_144

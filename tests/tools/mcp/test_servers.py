@@ -225,7 +225,7 @@ def test_the_sdk_is_imported_at_the_first_use() -> None:
 async def test_a_hundred_clients_with_credentials_of_their_own_leave_nothing(
     http_server: HttpMcpServer, legacy_server: HttpMcpServer
 ) -> None:
-    async with servers(McpSettings(max_sessions=150)) as mcp:
+    async with servers(McpSettings(max_sessions=300)) as mcp:
 
         async def two_calls(url: str, token: str) -> list[str | None]:
             server = mcp.server_of(McpTool("a", server_url=url, authorization=token))
