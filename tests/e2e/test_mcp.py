@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,95 +13,25 @@ import aiohttp
 import pytest
 
 from ..grammar import check_sdk
-from ..support.mcp_servers import MODERN, HttpMcpServer
-from ..support.service import Service, free_port
+from ..support.mcp_servers import HttpMcpServer
+from ..support.service import Service
 from ..support.streams import Answer, connect, refused, streamed
-from ..support.upstream import (
-    DONE,
-    ScriptedUpstream,
-    Status,
-    arguments,
-    call,
-    error_body,
-    finish,
-    reasoning,
-    role,
-    text,
-    usage,
-)
+from ..support.tool_loop import CAREFUL, LOCAL, WEATHER, calls, response_to, says
+from ..support.upstream import ScriptedUpstream, Status, error_body, reasoning, role
 
 pytestmark = pytest.mark.anyio
 Json = dict[str, Any]
-LOCAL: Json = {"type": "mcp", "server_label": "local", "require_approval": "never"}
-WEATHER: Json = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
-CONFIG = """
-[tools]
-max_rounds = 4
-max_failures = 3
-
-[mcp]
-call_seconds = 5.0
-
-[egress]
-allowed_hosts = ["127.0.0.1"]
-
-[[mcp.servers]]
-label = "local"
-command = "{python}"
-args = ["{script}", "stdio"]
-
-[[mcp.servers]]
-label = "careful"
-command = "{python}"
-args = ["{script}", "stdio"]
-require_approval = "always"
-"""
 
 
 @pytest.fixture(scope="module")
-def remote() -> Iterator[HttpMcpServer]:
-    with HttpMcpServer(free_port()) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def mcp_env(
-    shared_upstream: ScriptedUpstream,
-    module_database_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, str]:
-    config: Path = tmp_path_factory.mktemp("mcp") / "gw.toml"
-    config.write_text(CONFIG.format(python=sys.executable, script=MODERN))
-    return {
-        "RESPONSES_GW_CONFIG": str(config),
-        "RESPONSES_GW_UPSTREAM": shared_upstream.url,
-        "RESPONSES_GW_DATABASE_URL": module_database_url,
-    }
-
-
-@pytest.fixture(scope="module")
-def service(mcp_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with Service(mcp_env, tmp_path_factory.mktemp("service") / "service.log") as running:
-        yield running
+def service_env(mcp_env: dict[str, str]) -> dict[str, str]:
+    return mcp_env
 
 
 @pytest.fixture
 async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
     async with connect(service.url) as session:
         yield session
-
-
-def says(content: str, tokens: int = 3) -> tuple[bytes, ...]:
-    return (role(), text(content), finish("stop"), usage(10, tokens, 0), DONE)
-
-
-def calls(*made: tuple[str, Json], tokens: int = 5) -> tuple[bytes, ...]:
-    frames = [role()]
-    for index, (name, written) in enumerate(made):
-        body = json.dumps(written)
-        frames += [call(index, f"chatcmpl-tool-{index}", name)]
-        frames += [arguments(index, body[:4]), arguments(index, body[4:])]
-    return (*frames, finish("tool_calls"), usage(10, tokens, 0), DONE)
 
 
 def output(answered: Answer) -> list[Json]:
@@ -333,14 +262,6 @@ async def asked_for_approval(
     return answered, request
 
 
-def response_to(request: Json, approve: bool, **more: object) -> Json:
-    return {
-        "type": "mcp_approval_response",
-        "approval_request_id": request["id"],
-        "approve": approve,
-    } | more
-
-
 async def test_what_was_approved_runs_before_the_model_speaks(
     http: aiohttp.ClientSession, upstream: ScriptedUpstream, remote: HttpMcpServer
 ) -> None:
@@ -407,7 +328,7 @@ def without_ids(messages: list[Json]) -> str:
 async def test_a_denied_call_does_not_run_and_the_model_is_told_why(
     http: aiohttp.ClientSession, upstream: ScriptedUpstream
 ) -> None:
-    tool = {"type": "mcp", "server_label": "careful", "require_approval": "never"}
+    tool = CAREFUL | {"require_approval": "never"}
     first, request = await asked_for_approval(http, upstream, tool)
     upstream.play(*says("As you like."))
     second = await streamed(
@@ -438,9 +359,7 @@ async def test_an_approval_of_nothing_is_refused(http: aiohttp.ClientSession) ->
 async def test_an_approved_call_needs_its_server(
     http: aiohttp.ClientSession, upstream: ScriptedUpstream
 ) -> None:
-    first, request = await asked_for_approval(
-        http, upstream, {"type": "mcp", "server_label": "careful"}
-    )
+    first, request = await asked_for_approval(http, upstream, CAREFUL)
     status, error, _ = await refused(
         http, input=[response_to(request, True)], previous_response_id=first.terminal["id"]
     )
