@@ -46,8 +46,7 @@ def shared_upstream() -> Iterator[ScriptedUpstream]:
 @pytest.fixture
 def upstream(shared_upstream: ScriptedUpstream) -> ScriptedUpstream:
     """The model server, with no memory of the tests before."""
-    shared_upstream.requests.clear()
-    shared_upstream.visits.clear()
+    shared_upstream.forget()
     return shared_upstream
 
 

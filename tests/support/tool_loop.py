@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from .frames import DONE, arguments, call, finish, role, text, usage
 from .mcp_servers import MODERN
@@ -57,7 +58,7 @@ def calls(*made: tuple[str, Json], tokens: int = 5) -> tuple[bytes, ...]:
     frames = [role()]
     for index, (name, written) in enumerate(made):
         body = json.dumps(written)
-        frames += [call(index, f"chatcmpl-tool-{index}", name)]
+        frames += [call(index, f"chatcmpl-tool-{uuid4().hex[:16]}", name)]
         frames += [arguments(index, body[:4]), arguments(index, body[4:])]
     return (*frames, finish("tool_calls"), usage(10, tokens, 0), DONE)
 

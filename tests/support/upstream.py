@@ -165,6 +165,12 @@ class ScriptedUpstream:
         """Queue the script of the next chat request; each call is one request's script."""
         self._scripts.append(steps)
 
+    def forget(self) -> None:
+        """Be as after the start: no requests seen, no scripts waiting."""
+        self.requests.clear()
+        self.visits.clear()
+        self._scripts.clear()
+
     def release(self) -> None:
         """Let every script go past its next `Hold`, also one that has not come to it yet."""
         with self._changed:
