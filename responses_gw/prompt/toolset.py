@@ -196,21 +196,22 @@ class Toolset:
         return "auto"
 
     def _of_server(self, choice: HostedToolChoice) -> tuple[dict[str, Offer], object]:
-        """Any tool of an MCP server, or the one that is named; nothing else is offered."""
+        """Any tool of an MCP server, or the one that is named; nothing else is offered. A choice
+        without a label (the Agents SDK's ``"mcp"``) means all servers.
+        """
         found = {
             name: offer
             for name, offer in self._offers.items()
             if _is_mcp(offer)
-            and offer.target.namespace == choice.server_label
+            and choice.server_label in (None, offer.target.namespace)
             and choice.name in (None, offer.target.name)
         }
         if not found and not any(map(_is_mcp, self._offers.values())):
             return self._offers, "auto"
         if not found:
-            raise ApiError(
-                f"Tool choice 'mcp' names no tool of the server '{choice.server_label}'.",
-                param="tool_choice",
-            )
+            label = choice.server_label
+            of = "the MCP servers" if label is None else f"the server '{label}'"
+            raise ApiError(f"Tool choice 'mcp' names no tool of {of}.", param="tool_choice")
         return found, "required"
 
     def _allowed(self, choice: AllowedTools) -> dict[str, Offer]:

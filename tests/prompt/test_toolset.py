@@ -13,7 +13,7 @@ from msgspec import Raw
 from responses_gw.api.errors import ApiError
 from responses_gw.api.tools import TOOLS, CallTarget, Tool
 from responses_gw.api.validate import decode_create_response, decode_tool
-from responses_gw.prompt.toolset import ChatTools, Toolset, chat_name
+from responses_gw.prompt.toolset import ChatTools, HostedFunction, Toolset, chat_name
 
 Json = dict[str, Any]
 F: Json = {"type": "function", "name": "f", "parameters": {"type": "object"}}
@@ -23,6 +23,11 @@ SPACE: Json = {"type": "namespace", "name": "mcp__mini", "description": "d", "to
 ]}  # fmt: skip
 SEARCH: Json = {"type": "tool_search", "execution": "client", "description": "finds"}
 LATER: Json = {**F, "name": "later", "defer_loading": True}
+SERVED = [
+    HostedFunction(CallTarget("mcp", "add", "one"), Raw(b"{}")),
+    HostedFunction(CallTarget("mcp", "sub", "one"), Raw(b"{}")),
+    HostedFunction(CallTarget("mcp_approval", "add", "two"), Raw(b"{}")),
+]
 
 
 def tool(fields: Json) -> Tool:
@@ -30,11 +35,15 @@ def tool(fields: Json) -> Tool:
 
 
 def chosen(
-    tools: list[Json], choice: object = "auto", *, found: list[Json] | None = None
+    tools: list[Json],
+    choice: object = "auto",
+    *,
+    found: list[Json] | None = None,
+    hosted: list[HostedFunction] | None = None,
 ) -> ChatTools:
     body = {"model": "m", "input": "q", "tools": tools, "tool_choice": choice}
     request = decode_create_response(json.dumps(body).encode())
-    toolset = Toolset(request.tools, map(tool, found or []), can_constrain=True)
+    toolset = Toolset(request.tools, map(tool, found or []), hosted or [], can_constrain=True)
     return toolset.chat_tools(request.tool_choice, None)
 
 
@@ -239,6 +248,45 @@ def test_a_choice_of_what_is_not_there_is_a_400(
     with pytest.raises(ApiError, match=words) as caught:
         chosen(tools, choice)
     assert str(caught.value.param).startswith("tool_choice")
+
+
+MCP: Json = {"type": "mcp"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent", "offered"),
+    [
+        (MCP, "required", ["mcp__one__add", "mcp__one__sub", "mcp__two__add"]),
+        (MCP | {"name": "add"}, "required", ["mcp__one__add", "mcp__two__add"]),
+        (MCP | {"server_label": "one"}, "required", ["mcp__one__add", "mcp__one__sub"]),
+        (MCP | {"server_label": "two", "name": "add"}, "required", ["mcp__two__add"]),
+        (
+            {"type": "allowed_tools", "mode": "auto", "tools": [MCP | {"server_label": "two"}]},
+            "auto",
+            ["mcp__two__add"],
+        ),
+    ],
+)
+def test_a_choice_of_servers_offers_their_tools_alone(
+    choice: object, sent: str, offered: list[str]
+) -> None:
+    found = chosen([F, MCP | {"server_label": "one"}], choice, hosted=SERVED)
+    assert (found.fields["tool_choice"], names(found)) == (sent, offered)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        MCP | {"server_label": "three"},
+        MCP | {"server_label": "two", "name": "sub"},
+        MCP | {"name": "mul"},
+    ],
+)
+def test_a_choice_of_a_servers_tool_that_is_not_there_is_a_400(choice: Json) -> None:
+    with pytest.raises(ApiError, match="Tool choice 'mcp' names no tool of") as caught:
+        chosen([F], choice, hosted=SERVED)
+    assert caught.value.param == "tool_choice"
+    assert "None" not in caught.value.message
 
 
 def test_nothing_allowed_means_nothing_offered() -> None:
