@@ -184,6 +184,36 @@ async def test_after_too_many_rounds_the_model_gets_one_without_tools(
     assert [bool(tools_of(request.json)) for request in upstream.requests] == [True] * 4 + [False]
 
 
+async def test_the_rounds_share_the_bound_of_output_tokens(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(*calls(("mcp__local__add", {"a": 1, "b": 1}), tokens=5))
+    upstream.play(*calls(("mcp__local__add", {"a": 2, "b": 2}), tokens=8))
+    upstream.play(*says("4."))
+    answered = await streamed(http, tools=[LOCAL], max_output_tokens=20)
+    assert answered.terminal["status"] == "completed"
+    bounds = [request.json["max_completion_tokens"] for request in upstream.requests]
+    assert bounds == [20, 15, 7]
+
+
+async def test_no_round_follows_when_the_output_tokens_are_used_up(
+    http: aiohttp.ClientSession, upstream: ScriptedUpstream
+) -> None:
+    upstream.play(*calls(("mcp__local__add", {"a": 1, "b": 1}), tokens=16))
+    answered = await streamed(http, tools=[LOCAL], max_output_tokens=16)
+    assert answered.terminal["status"] == "incomplete"
+    assert answered.terminal["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert output(answered)[-1]["output"] == "2", "what was called has run"
+    assert len(upstream.requests) == 1
+    upstream.play(*says("2."))
+    chained = await streamed(
+        http, input="Go on.", tools=[LOCAL], previous_response_id=answered.terminal["id"]
+    )
+    assert chained.text == "2."
+    roles = [message["role"] for message in upstream.requests[1].messages]
+    assert roles == ["user", "assistant", "tool", "user"]
+
+
 async def test_a_last_round_that_fails_leaves_an_incomplete_response(
     http: aiohttp.ClientSession, upstream: ScriptedUpstream
 ) -> None:
