@@ -20,11 +20,16 @@ def vllm_url() -> str:
 
 
 @pytest.fixture(scope="module")
+def service_env(vllm_url: str, module_database_url: str) -> dict[str, str]:
+    """The settings of `service`; a module that needs others has a fixture of this name."""
+    return {"RESPONSES_GW_UPSTREAM": vllm_url, "RESPONSES_GW_DATABASE_URL": module_database_url}
+
+
+@pytest.fixture(scope="module")
 def service(
-    vllm_url: str, module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+    service_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    env = {"RESPONSES_GW_UPSTREAM": vllm_url, "RESPONSES_GW_DATABASE_URL": module_database_url}
-    with Service(env, tmp_path_factory.mktemp("service") / "service.log") as running:
+    with Service(service_env, tmp_path_factory.mktemp("service") / "service.log") as running:
         yield running
 
 
