@@ -2,7 +2,7 @@
 
 The net has not learned these tools: ``tool_choice`` makes it call one, which goes up as
 ``required`` with one function. vLLM holds only the envelope of such a call to a grammar, so the
-arguments are an object of any kind: ``structured`` takes no notice of them, ``add`` fails over them.
+arguments are an object of any kind: ``structured`` does not look at them, ``add`` fails over them.
 """
 
 from __future__ import annotations
