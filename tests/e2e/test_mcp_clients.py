@@ -226,6 +226,56 @@ def test_a_dialogue_with_approvals_continues_alike_by_id_and_by_replay(
     assert by_id.messages[: len(before)] == before, "what was said once never changes"
 
 
+def test_a_request_that_nobody_answers_holds_up_nothing(
+    client: OpenAI, upstream: ScriptedUpstream
+) -> None:
+    first = asked_for_approval(client, upstream, CAREFUL)
+    other = {"role": "user", "content": "Never mind."}
+    for text in ("Fine.", "Fine.", "It is 42."):
+        upstream.play(*says(text))
+    chained = client.responses.create(
+        model="tiny", input=[other], tools=[CAREFUL], previous_response_id=first.id
+    )
+    replay = [USER, *dumped(first), other]
+    client.responses.create(model="tiny", input=replay, tools=[CAREFUL])
+    by_id, by_replay = upstream.requests[1:]
+    assert by_id.messages == by_replay.messages == [USER, other]
+    late = client.responses.create(
+        model="tiny",
+        input=[response_to(dumped(first)[-1], True)],
+        tools=[CAREFUL],
+        previous_response_id=chained.id,
+    )
+    assert kinds(late) == ["mcp_call", "message"], "it can be answered later"
+
+
+def test_every_way_of_replaying_items_is_the_same(
+    client: OpenAI, upstream: ScriptedUpstream
+) -> None:
+    script_a_call(upstream)
+    first = client.responses.create(model="tiny", input=[USER], tools=[LOCAL])
+    ways: list[list[Any]] = [
+        list(first.output),
+        [item.to_dict() for item in first.output],
+        [item.model_dump() for item in first.output],
+        [item.model_dump(exclude_none=True) for item in first.output],
+        [{"type": "item_reference", "id": item.id} for item in first.output],
+    ]
+    for way in ways:
+        upstream.play(*says("Yes."))
+        second = client.responses.create(model="tiny", input=[USER, *way, USER], tools=[LOCAL])
+        assert kinds(second) == ["message"]
+    wanted, *others = [sent.messages for sent in upstream.requests[2:]]
+    assert [message["role"] for message in wanted] == [
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+        "user",
+    ]
+    assert all(messages == wanted for messages in others)
+
+
 def test_input_items_show_what_was_given(client: OpenAI, upstream: ScriptedUpstream) -> None:
     script_a_call(upstream)
     first = client.responses.create(model="tiny", input=[USER], tools=[LOCAL])
