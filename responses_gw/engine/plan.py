@@ -65,11 +65,9 @@ class Plan:
         tools. None if the model may say no more.
         """
         self.take(records)
-        most, used = (
-            self._request.body.max_output_tokens,
-            0 if usage is None else usage.output_tokens,
-        )
-        left = None if most is None else most - used
+        left = self._request.body.max_output_tokens
+        if left is not None and usage is not None:
+            left -= usage.output_tokens
         if left is not None and left <= 0:
             return None
         tools = NO_TOOLS if is_last else self._tools(_freed(self._request.tool_choice))
