@@ -23,7 +23,7 @@ def shared_upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture
 def upstream(shared_upstream: ScriptedUpstream) -> ScriptedUpstream:
-    shared_upstream.requests.clear()
+    shared_upstream.forget()
     return shared_upstream
 
 

@@ -4,7 +4,8 @@ Theory of operation. The server lives in a thread of its own with an event loop 
 a test may be synchronous or not and may block without stopping it. `play(*steps)` queues a script;
 the next chat request takes it. Bytes in a script are one chunk of the chunked body; other steps
 wait, cut or close. The head (200, text/event-stream) leaves with the first bytes. An ended script
-finishes the body and keeps the connection alive. Without a script the answer is "Hello there.".
+finishes the body and keeps the connection alive. Without a script `decide` answers what it was
+asked, if it is not changed "Hello there.".
 
     with ScriptedUpstream() as upstream:
         upstream.play(role(), text("Hel"), Hold(), text("lo"), finish("stop"), DONE)
@@ -130,6 +131,7 @@ class ScriptedUpstream:
         self.requests: list[Received] = []
         self.visits: list[Received] = []
         self.default: tuple[Step, ...] = DEFAULT
+        self.decide: Callable[[Received], tuple[Step, ...]] = lambda request: self.default
         self.models = _MODELS  # the body of GET /v1/models
         self.connections = 0  # accepted since the start
         self.failures: list[BaseException] = []  # faults of a script itself, raised at the end
@@ -170,6 +172,7 @@ class ScriptedUpstream:
         self.requests.clear()
         self.visits.clear()
         self._scripts.clear()
+        self.decide = lambda request: self.default
 
     def release(self) -> None:
         """Let every script go past its next `Hold`, also one that has not come to it yet."""
@@ -237,7 +240,7 @@ class ScriptedUpstream:
             self._note(lambda: self.visits.append(request))
             known = {"/v1/models": Status(200, self.models), "/health": Status(200)}
             return (known.get(request.path, Status(404, b'{"detail":"Not Found"}')),)
-        script = self._scripts.popleft() if self._scripts else self.default
+        script = self._scripts.popleft() if self._scripts else self.decide(request)
         self._note(lambda: self.requests.append(request))
         return script
 
