@@ -30,7 +30,9 @@ _RESULTS: dict[str, dict[str, Any]] = {
 
 
 class OddMcpServer:
-    """A context manager. ``asked`` has the methods with the time of ``time.monotonic()``."""
+    """A context manager. ``asked`` has the methods with the time of ``time.monotonic()``, and
+    "hung up" for each endless answer that nobody reads any more.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, float]] = []
@@ -106,7 +108,10 @@ class OddMcpServer:
             case "unauthorized":
                 return web.Response(status=401, text="secret reason")
             case "endless":
-                return await _endless(request)
+                try:
+                    await _endless(request)
+                finally:
+                    self.asked.append(("hung up", time.monotonic()))
             case "cut":
                 assert request.transport is not None
                 request.transport.close()
@@ -121,8 +126,8 @@ def _rpc(id: object, method: str) -> web.Response:
     return web.json_response({"jsonrpc": "2.0", "id": id, "result": _RESULTS[method]})
 
 
-async def _endless(request: web.Request) -> web.StreamResponse:
-    """A stream of events that are no answer, as fast as they are read."""
+async def _endless(request: web.Request) -> None:
+    """A stream of events that are no answer, until the client hangs up: raises an ``OSError``."""
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
     await response.prepare(request)
     params = {"level": "info", "data": "x" * 1000}

@@ -28,6 +28,7 @@ BRIEF_SECONDS = 3.0
 REDIRECTS_OF_POST = (307, 308)
 SESSION_HEADER = "mcp-session-id"
 LISTEN_METHOD = "subscriptions/listen"
+CANCEL_METHOD = "notifications/cancelled"
 _UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _encode = msgspec.json.Encoder().encode
 
@@ -50,11 +51,16 @@ class TokenSource(Protocol):
     def expire(self, token: str) -> None: ...
 
 
+class _Params(Struct, rename="camel"):
+    request_id: int | str | UnsetType = UNSET
+
+
 class _Message(Struct):
     """As much of a JSON-RPC message as is needed."""
 
     method: str | None = None
     id: int | str | None = None
+    params: _Params | UnsetType = UNSET
 
 
 class _RpcError(Struct, omit_defaults=True):
@@ -88,6 +94,7 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
         self._tokens = tokens
         self._is_one_stream = is_one_stream
         self._on_broken = on_broken
+        self._streams: dict[int | str, _BoundedStream] = {}
         self.stream_fault: WireFault | None = None
         """Why ``on_broken`` was called, when it was a message that was refused."""
 
@@ -98,6 +105,7 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
         request.headers["accept-encoding"] = "identity"  # a packed answer could unpack to anything
         message = await _read(request)
         if message is None or message.id is None or message.method is None:
+            self._abandon(message)
             return await self._other(request, is_message=message is not None)
         if message.method == LISTEN_METHOD:
             _bound_silence(request, None)
@@ -156,7 +164,7 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
         if 200 <= status < 300 and self._is_one_stream:
             return _bounded(response, None, limit=MAX_ERROR_BYTES)
         if status == 200 and kind.startswith("text/event-stream"):
-            return _bounded(response, None)
+            return self._followed(response, id)
         limit = MAX_MESSAGE_BYTES if status == 200 else MAX_ERROR_BYTES
         body = await _read_up_to(response, limit)
         if status == 200 and kind.startswith("application/json") and body is not None:
@@ -164,6 +172,24 @@ class WatchedTransport(httpx2.AsyncBaseTransport):
         if status in (400, 404) and body is not None:
             return self._refused(request, status, body, id)
         return self._failed(request, id, WireFault(502 if status < 400 else status))
+
+    def _followed(self, response: httpx2.Response, id: int | str) -> httpx2.Response:
+        bounded = _bounded(response, lambda: self._streams.pop(id, None))
+        assert isinstance(bounded.stream, _BoundedStream)
+        self._streams[id] = bounded.stream
+        return bounded
+
+    def _abandon(self, message: _Message | None) -> None:
+        """Nobody waits for a request that is cancelled. Before 2026-07-28 the SDK reads on for its
+        answer, which a server may never end.
+        """
+        if message is None or message.method != CANCEL_METHOD or message.params is UNSET:
+            return
+        if message.params.request_id is UNSET:
+            return
+        stream = self._streams.pop(message.params.request_id, None)
+        if stream is not None:
+            stream.is_abandoned = True
 
     def _refused(
         self, request: httpx2.Request, status: int, body: bytes, id: int | str
@@ -233,7 +259,7 @@ async def _read_up_to(response: httpx2.Response, limit: int) -> bytes | None:
 
 def _bounded(
     response: httpx2.Response,
-    on_end: Callable[[], None] | None,
+    on_end: Callable[[], object] | None,
     *,
     limit: int | None = MAX_MESSAGE_BYTES,
 ) -> httpx2.Response:
@@ -251,15 +277,20 @@ class _BoundedStream(httpx2.AsyncByteStream):
     """The bytes of a response, up to a limit, and a word when they end."""
 
     def __init__(
-        self, response: httpx2.Response, on_end: Callable[[], None] | None, limit: int | None
+        self, response: httpx2.Response, on_end: Callable[[], object] | None, limit: int | None
     ) -> None:
         self._response = response
         self._on_end = on_end
         self._left = limit
+        self.is_abandoned = False
+        """It ends with the next piece."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._response.aiter_raw():
+                if self.is_abandoned:
+                    await self._response.aclose()
+                    return
                 if self._left is not None:
                     self._left -= len(piece)
                     if self._left < 0:
