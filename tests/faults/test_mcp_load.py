@@ -171,7 +171,6 @@ async def test_a_hundred_responses_with_two_calls_each_leave_nothing(
     """Nor do those whose clients leave: a quarter at once, a quarter in a call."""
     start = await warmed(site, upstream)
     await hundred(http, site, upstream)
-    assert not (more := await settled(site.service, start, SETTLE_SECONDS)), more
     size = site.service.rss_bytes()
 
     upstream.decide = two_calls("hang", seconds=0.5)
