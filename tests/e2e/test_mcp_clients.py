@@ -74,7 +74,8 @@ def test_create_gives_typed_items(
     response = client.responses.create(model="tiny", input="20 + 22?", tools=[tool])
     check_a_call(response, "remote")
     (echoed,) = response.tools
-    assert (echoed.type, echoed.server_url) == ("mcp", remote.url)
+    shown = f"http://127.0.0.1:{remote.port}/<redacted>"
+    assert (echoed.type, echoed.server_url) == ("mcp", shown)
     assert "hush" not in response.model_dump_json()
     assert client.responses.retrieve(response.id).model_dump() == response.model_dump()
 
