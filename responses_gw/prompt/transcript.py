@@ -227,7 +227,7 @@ class Transcript:
                 self._put_user(chat_content(item.content))
             case "developer" if self._profile.developer == "user":
                 if text := plain_text(item.content, "\n"):
-                    self._finish_draft()
+                    self._end_draft()
                     self._finish_outputs()
                     self._put_user(text)
             case _:
@@ -240,7 +240,7 @@ class Transcript:
         if late == "fold" or not self._has_begun:
             self._system.append(text)
             return
-        self._finish_draft()
+        self._end_draft()
         self._finish_outputs()
         if late == "user":
             self._put_user(text)
@@ -330,10 +330,11 @@ class Transcript:
         self._current.append(Rendered(message, message if later is None else later))
 
     def _begin_turn(self) -> None:
-        self._finish_draft()
+        self._end_draft()
         self._finish_outputs()
-        self._cut.clear()
-        if self._current and not self._unanswered & self._to_come:  # no call without its output
+        self._cut &= self._to_come
+        open_calls = (self._unanswered | self._cut) & self._to_come
+        if self._current and not open_calls:  # no call without its output
             self._settled.append(b",".join(message.later for message in self._current))
             self._current.clear()
 
@@ -342,6 +343,13 @@ class Transcript:
         if self._images:
             images, self._images = self._images, []
             self._put_user(images)
+
+    def _end_draft(self) -> None:
+        """Somebody else speaks. A call that was broken off counts if its output is yet to come."""
+        if self._draft.cut:
+            answered = set(map(self._shown_id, self._to_come))
+            self._draft.calls += [call for call in self._draft.cut if call.id in answered]
+        self._finish_draft()
 
     def _finish_draft(self) -> None:
         if not self._draft.is_empty:

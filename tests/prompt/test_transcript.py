@@ -345,6 +345,12 @@ def test_the_parts_of_one_assistant_message_are_one_text() -> None:
     assert messages({"role": "assistant", "content": parts})[0]["content"] == "Well, no."
 
 
+def test_a_cut_call_that_is_answered_after_the_user_has_spoken_is_shown() -> None:
+    sent = messages(user("q"), called("c", '{"a', status="incomplete"), user("w"), answered("c"))
+    assert [message["role"] for message in sent] == ["user", "assistant", "user", "tool"]
+    assert sent[3]["tool_call_id"] == "c"
+
+
 def test_a_cut_call_among_others_is_shown_with_its_own_output() -> None:
     """Two parallel calls, the second broken off; the client answers both."""
     items = [user("q"), called("a"), called("b", '{"x"', status="incomplete")]
