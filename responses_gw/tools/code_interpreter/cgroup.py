@@ -53,15 +53,15 @@ class CgroupTree:
 def find_cgroup() -> CgroupTree | None:
     """Our own subtree, ready for sessions; None where none is delegated."""
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
         ours = next(line[3:] for line in lines if line.startswith("0::"))
         root = MOUNT / ours.strip("/")
-        given = (root / "cgroup.controllers").read_text(encoding="ascii").split()
+        given = (root / "cgroup.controllers").read_text(encoding="utf-8").split()
         if not set(given) >= NEEDED:
             return None
         leaf = root / "supervisor"
         leaf.mkdir(exist_ok=True)
-        for process in (root / "cgroup.procs").read_text(encoding="ascii").split():
+        for process in (root / "cgroup.procs").read_text(encoding="utf-8").split():
             (leaf / "cgroup.procs").write_text(process)
         enabled = " ".join(f"+{name}" for name in WANTED if name in given)
         (root / "cgroup.subtree_control").write_text(enabled)

@@ -66,7 +66,9 @@ class LauncherBackend:
         self._config = config
         self._folder = f"{config.run_folder}/state"
         self._stopped = asyncio.Event()
-        self.layers = (SandboxLayer("launcher", True, True, " ".join(config.launcher)),)
+        self.layers: tuple[SandboxLayer, ...] = (
+            SandboxLayer("launcher", True, True, " ".join(config.launcher)),
+        )
         self.loaded: tuple[str, ...] = ()
 
     async def start(self) -> None:

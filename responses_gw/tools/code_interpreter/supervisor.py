@@ -37,7 +37,9 @@ async def supervise(config: SandboxConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     with _locked(config.run_folder):
-        backend = LauncherBackend(config) if config.backend == "launcher" else NativeBackend(config)
+        backend: Backend = NativeBackend(config)
+        if config.backend == "launcher":
+            backend = LauncherBackend(config)
         try:
             await _serve(backend, config, told)
         finally:

@@ -27,6 +27,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import threading
 import time
@@ -104,6 +105,8 @@ class Zygote:
         has_root = "namespaces" in self._walls
         self._below_tmp = tuple(path for path in root.readable_paths() if path.startswith("/tmp/"))
         self._storage = Storage(has_root, config.state_folder)
+        if not has_root and os.geteuid() == 0:
+            _require_readable()
         if has_root:
             root.enter(self._proc)
         os.environ.clear()
@@ -149,6 +152,9 @@ class Zygote:
         if "namespaces" not in self._walls and os.path.isdir(self._config.state_folder):
             remove_tree(self._config.state_folder)
             _wait_for_children()
+        else:  # it is empty, and its name leads nowhere in our root
+            with contextlib.suppress(OSError):
+                os.rmdir("state", dir_fd=self._config.run_folder)
 
     def _take(self) -> bool:
         """Do what one message asks for; False when the supervisor has gone."""
@@ -295,6 +301,18 @@ def _load(packages: tuple[str, ...], scratch: str) -> list[str]:
         pyplot.close("all")
     os.environ["MPLCONFIGDIR"] = "/tmp"
     return loaded
+
+
+def _require_readable() -> None:
+    """Sessions of root run as users of their own, who have to get to the interpreter's files."""
+    for path in (os.__file__, *filter(os.path.isdir, sys.path)):
+        while path != "/":
+            mode, path = os.stat(path).st_mode, os.path.dirname(path)
+            if not mode & (stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH):
+                raise SetupError(
+                    f"without namespaces, the sandbox's interpreter in {sys.base_prefix} has to be "
+                    "readable for all users: choose another one"
+                )
 
 
 def _tasks_of_our_user() -> int:
