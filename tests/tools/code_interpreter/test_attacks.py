@@ -22,8 +22,8 @@ from _pytest.mark import ParameterSet
 from responses_gw.tools.code_interpreter import CallResult
 from tests.support.sandbox import (
     ATTACKS,
-    SINGLE_CALLS,
     MODES,
+    SINGLE_CALLS,
     Attack,
     Sandbox,
     User,
