@@ -13,7 +13,6 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 __all__ = [
-    "HOSTED",
     "TOOLS",
     "AllowedTool",
     "AllowedTools",
@@ -65,10 +64,6 @@ class CallTarget(Struct, frozen=True):
     kind: CallKind
     name: str
     namespace: str | None = None
-
-
-HOSTED: frozenset[CallKind] = frozenset(("mcp",))
-"""The kinds of calls that the gateway runs itself."""
 
 
 class HostedCall(Struct, frozen=True):

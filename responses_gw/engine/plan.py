@@ -50,7 +50,7 @@ class Plan:
         """Raises :class:`ApiError` (400) if there is nothing that the model can read, or a tool
         that it must call is not there.
         """
-        if self._transcript.messages(self._request.body.instructions) == b"[]":
+        if self._transcript.is_blank and not self._request.body.instructions:
             raise ApiError("The input has nothing that the model can read.", param="input")
         return self._prompt(self._tools(self._request.tool_choice), None)
 
@@ -73,7 +73,7 @@ class Plan:
         tools = NO_TOOLS if is_last else self._tools(_freed(self._request.tool_choice))
         return self._prompt(tools, left)
 
-    def skipped(self, turns: int) -> None:
+    def skip(self, turns: int) -> None:
         """The model server takes no more than what is left without the first ``turns`` turns."""
         self._skipped = turns
 

@@ -74,14 +74,15 @@ async def prepare(
         transcript = Transcript(profile, start, unseal=unseal)
         transcript.add(items)
     transcript.check_answered()
-    given_tools = [*request.tools, *_tools_in(items)]
+    found = list(_tools_in(items))
     context = ToolContext(caller.tenant, transcript.listed, transcript.granted)
-    tools = [tool for kind in parts.tools if (tool := await kind.open(given_tools, context))]
+    declared = [*request.tools, *found]
+    tools = [tool for kind in parts.tools if (tool := await kind.open(declared, context))]
     if tools:
         request = _without_input(request)
     toolset = Toolset(
         request.tools,
-        map(_decoded, transcript.tools),
+        [*map(_decoded, start.tools), *found],
         [function for tool in tools for function in tool.functions],
         can_constrain=profile.dialect == "vllm",
     )
@@ -147,10 +148,12 @@ def _stored(given: Given, item: InputItem) -> StoredItem:
 
 
 def _tools_in(items: Iterable[InputItem]) -> Iterator[Tool]:
-    """Tools that stand in the input, or that a search in it has found."""
+    """Tools that stand in the input, or that a search in it has found; copies, which do not keep
+    the input alive.
+    """
     for item in items:
         if isinstance(item, AdditionalTools | ToolSearchOutput):
-            yield from map(_decoded, item.tools)
+            yield from (_decoded(Raw(bytes(tool))) for tool in item.tools)
 
 
 def _decoded(raw: Raw) -> Tool:

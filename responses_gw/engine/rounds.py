@@ -134,7 +134,7 @@ class Rounds:
             await self._calls.run(outstanding, reader.resolve, self.flush)
             if reader.has_client_calls:
                 return end
-            self._plan.skipped(prompt.skipped)
+            self._plan.skip(prompt.skipped)
             return self._next() or StreamEnd(EndKind.OUT_OF_TOKENS, self._usage)
         if prompt.final is None or not reader.draft:
             return end

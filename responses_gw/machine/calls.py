@@ -20,9 +20,10 @@ from collections.abc import Mapping
 import msgspec
 
 from ..api.ids import new_id
-from ..api.tools import HOSTED, CallTarget, HostedCall, HostedResult
+from ..api.tools import CallTarget, HostedCall, HostedResult
 from .chunk import ToolCallFragment
 from .emitter import Emitter
+from .hosted import LIVES
 from .states import CALLS, Open
 
 __all__ = ["CallAssembler"]
@@ -171,7 +172,7 @@ class CallAssembler:
         return self._targets.get(name) or CallTarget("function", name)
 
     def _is_ours(self, call: _Call) -> bool:
-        return self._target(call).kind in HOSTED
+        return self._target(call).kind in LIVES
 
     def _call_id(self, offered: str | None) -> str:
         """The server's own id, which some templates need back, unless no client could use it."""

@@ -136,11 +136,6 @@ class Transcript:
         )
 
     @property
-    def tools(self) -> tuple[Raw, ...]:
-        """What can be called beside the request's own, of all items so far."""
-        return tuple(self._tools)
-
-    @property
     def listed(self) -> Mapping[str, tuple[Raw, ...]]:
         """The tools of each MCP server whose list stands in the history, by its label."""
         return self._mcp.listed
@@ -154,6 +149,11 @@ class Transcript:
     def turns(self) -> int:
         """How many turns have settled: the most that :meth:`messages` can leave out."""
         return len(self._settled)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing that the model could read."""
+        return not (self._system or self._images or self._has_begun)
 
     def messages(self, instructions: str | None = None, *, skip_turns: int = 0) -> bytes:
         """The ``messages`` of a chat request: a JSON array, without the first ``skip_turns``."""
