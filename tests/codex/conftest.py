@@ -9,11 +9,13 @@ from typing import Protocol
 
 import pytest
 
+from ..support.module_fixtures import base_env, service, shared_upstream, upstream
 from ..support.service import Service
-from ..support.upstream import ScriptedUpstream
 from .client import MODEL, Codex, Metadata
 from .relay import Relay
 from .shapes import RECORDINGS, Json, neutral, write
+
+__all__ = ["base_env", "service", "shared_upstream", "upstream"]
 
 
 class CodexFactory(Protocol):
@@ -38,31 +40,8 @@ def program() -> Path:
 
 
 @pytest.fixture(scope="module")
-def shared_upstream() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as server:
-        yield server
-
-
-@pytest.fixture
-def upstream(shared_upstream: ScriptedUpstream) -> ScriptedUpstream:
-    """The model server, with no memory of the tests before."""
-    shared_upstream.forget()
-    return shared_upstream
-
-
-@pytest.fixture(scope="module")
-def service(
-    shared_upstream: ScriptedUpstream,
-    module_database_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Service]:
-    env = {
-        "RESPONSES_GW_UPSTREAM": shared_upstream.url,
-        "RESPONSES_GW_DATABASE_URL": module_database_url,
-        "RESPONSES_GW_SERVER_HEARTBEAT_SECONDS": "0.4",
-    }
-    with Service(env, tmp_path_factory.mktemp("service") / "service.log") as running:
-        yield running
+def service_env(base_env: dict[str, str]) -> dict[str, str]:
+    return base_env | {"RESPONSES_GW_SERVER_HEARTBEAT_SECONDS": "0.4"}
 
 
 @pytest.fixture

@@ -7,15 +7,14 @@ tool comes back as an item of the kind that it was declared as.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from ..support.service import Service
-from ..support.streams import Answer, connect, streamed
+from ..support.streams import Answer, streamed
 from ..support.upstream import (
     DONE,
     ScriptedUpstream,
@@ -79,12 +78,6 @@ KINDS = {
     "custom": "custom_tool_call",
     "tool_search": "tool_search_call",
 }
-
-
-@pytest.fixture
-async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    async with connect(service.url) as session:
-        yield session
 
 
 def recorded(name: str) -> Json:

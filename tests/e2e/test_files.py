@@ -7,7 +7,6 @@ import itertools
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import openai
 import pytest
@@ -62,15 +61,8 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def service(
-    shared_upstream: ScriptedUpstream,
-    module_database_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Service]:
-    log: Path = tmp_path_factory.mktemp("service") / "service.log"
-    env = {
-        "RESPONSES_GW_UPSTREAM": shared_upstream.url,
-        "RESPONSES_GW_DATABASE_URL": module_database_url,
+def service_env(base_env: dict[str, str]) -> dict[str, str]:
+    return base_env | {
         "RESPONSES_GW_EGRESS_ALLOWED_HOSTS": "127.0.0.1",
         "RESPONSES_GW_FILES_MAX_BYTES": "1000000",
         "RESPONSES_GW_FILES_MAX_FILES": "3",
@@ -79,8 +71,6 @@ def service(
         # every turn reads its history from the database
         "RESPONSES_GW_DATABASE_HISTORY_CACHE_BYTES": "0",
     }
-    with Service(env, log) as running:
-        yield running
 
 
 def user(*parts: dict[str, object]) -> dict[str, object]:

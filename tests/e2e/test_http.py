@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -34,12 +33,6 @@ from ..support.upstream import (
 
 pytestmark = pytest.mark.anyio
 JSON = {"content-type": "application/json"}
-
-
-@pytest.fixture
-async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    async with connect(service.url) as session:
-        yield session
 
 
 @pytest.mark.parametrize(

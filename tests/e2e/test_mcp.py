@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,17 @@ from ..grammar import check_sdk
 from ..support.mcp_servers import HttpMcpServer
 from ..support.service import Service
 from ..support.streams import Answer, connect, refused, streamed
-from ..support.tool_loop import CAREFUL, LOCAL, WEATHER, calls, response_to, says
+from ..support.tool_loop import (
+    CAREFUL,
+    LOCAL,
+    WEATHER,
+    calls,
+    kinds,
+    output,
+    response_to,
+    says,
+    tools_of,
+)
 from ..support.upstream import ScriptedUpstream, Status, error_body, reasoning, role
 
 pytestmark = pytest.mark.anyio
@@ -26,25 +35,6 @@ Json = dict[str, Any]
 @pytest.fixture(scope="module")
 def service_env(mcp_env: dict[str, str]) -> dict[str, str]:
     return mcp_env
-
-
-@pytest.fixture
-async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    async with connect(service.url) as session:
-        yield session
-
-
-def output(answered: Answer) -> list[Json]:
-    found: list[Json] = answered.terminal["output"]  # type: ignore[assignment]
-    return found
-
-
-def kinds(answered: Answer) -> list[str]:
-    return [item["type"] for item in output(answered)]
-
-
-def tools_of(request: Json) -> list[str]:
-    return [tool["function"]["name"] for tool in request.get("tools", ())]
 
 
 async def test_a_call_runs_inside_the_response(

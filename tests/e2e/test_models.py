@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
-from ..support.service import Service
-from ..support.streams import Json, connect, refused
+from ..support.streams import Json, refused
 from ..support.upstream import ScriptedUpstream
 
 pytestmark = pytest.mark.anyio
@@ -36,12 +34,6 @@ NEEDED = {
     "supports_reasoning_summaries": bool,
     "supports_parallel_tool_calls": bool,
 }
-
-
-@pytest.fixture
-async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    async with connect(service.url) as session:
-        yield session
 
 
 @pytest.fixture(autouse=True)

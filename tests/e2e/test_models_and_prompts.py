@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -10,8 +9,7 @@ import pytest
 
 from ..grammar import check_response_object
 from ..support.fixtures import ServiceFactory
-from ..support.service import Service
-from ..support.streams import connect, refused, stored, streamed
+from ..support.streams import refused, stored, streamed
 from ..support.upstream import DONE, ScriptedUpstream, call, finish, reasoning, role, text
 
 pytestmark = pytest.mark.anyio
@@ -42,28 +40,14 @@ default = "brief"
 
 
 @pytest.fixture(scope="module")
-def service(
-    shared_upstream: ScriptedUpstream,
-    module_database_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Service]:
+def service_env(
+    base_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     folder: Path = tmp_path_factory.mktemp("gateway")
     (folder / "weather.toml").write_text(PROMPT)
     config = folder / "gateway.conf"
     config.write_text(CONFIG.format(folder=folder))
-    env = {
-        "RESPONSES_GW_UPSTREAM": shared_upstream.url,
-        "RESPONSES_GW_DATABASE_URL": module_database_url,
-        "RESPONSES_GW_CONFIG": str(config),
-    }
-    with Service(env, folder / "service.log") as running:
-        yield running
-
-
-@pytest.fixture
-async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    async with connect(service.url) as session:
-        yield session
+    return base_env | {"RESPONSES_GW_CONFIG": str(config)}
 
 
 async def test_a_models_table_shapes_what_goes_up(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -48,20 +47,12 @@ OUTPUTS: dict[str, Json] = {
 
 
 @pytest.fixture(scope="module")
-def service(
-    shared_upstream: ScriptedUpstream,
-    module_database_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Service]:
+def service_env(
+    base_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     folder: Path = tmp_path_factory.mktemp("service")
     (folder / "weather.toml").write_text(PROMPT)
-    env = {
-        "RESPONSES_GW_UPSTREAM": shared_upstream.url,
-        "RESPONSES_GW_DATABASE_URL": module_database_url,
-        "RESPONSES_GW_RESPONSES_PROMPTS_DIR": str(folder),
-    }
-    with Service(env, folder / "service.log") as running:
-        yield running
+    return base_env | {"RESPONSES_GW_RESPONSES_PROMPTS_DIR": str(folder)}
 
 
 class Client:

@@ -9,8 +9,7 @@ import aiohttp
 import pytest
 
 from ..grammar import check_sdk
-from ..support.service import Service
-from ..support.streams import Answer, connect, refused, streamed
+from ..support.streams import Answer, refused, streamed
 from ..support.upstream import (
     DONE,
     Cut,
@@ -109,12 +108,6 @@ def calling(name: str, written: Json) -> bytes:
         role() + reasoning("hm") + call(0, "call_1", name) + b"".join(pieces)
         + finish("tool_calls") + usage() + DONE
     )  # fmt: skip
-
-
-@pytest.fixture
-async def http(service: Service) -> Any:
-    async with connect(service.url) as session:
-        yield session
 
 
 def output_for(item: Json, fields: Json) -> Json:

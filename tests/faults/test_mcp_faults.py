@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -23,7 +23,7 @@ from ..support.mcp_servers.gateway import is_alive
 from ..support.odd_mcp_server import FAULTS, OddMcpServer
 from ..support.service import Service, free_port
 from ..support.streams import Answer, connect, refused, request, streamed
-from ..support.tool_rounds import Json, calls, kinds, mcp_calls, output, says, tools_of
+from ..support.tool_loop import Json, calls, kinds, mcp_calls, output, says, tools_of
 from ..support.upstream import Cut, ScriptedUpstream, Send, role, text
 
 # A gateway may knock at an odd server that is just closing: asyncio then leaves a socket to the
@@ -104,12 +104,6 @@ def service(
     }
     with Service(env, tmp_path_factory.mktemp("service") / "service.log") as running:
         yield running
-
-
-@pytest.fixture
-async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    async with connect(service.url) as session:
-        yield session
 
 
 def declared(url: str, label: str = "far") -> Json:

@@ -17,7 +17,7 @@ from ..support.mcp_servers import MODERN, HttpMcpServer
 from ..support.service import Service, free_port
 from ..support.steps import Step
 from ..support.streams import Answer, request, stored, streamed
-from ..support.tool_rounds import Json, calls, kinds, mcp_calls, says, tools_of
+from ..support.tool_loop import Json, calls, kinds, mcp_calls, says, tools_of
 from ..support.upstream import Received, ScriptedUpstream
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,22 @@ from uuid import uuid4
 
 from .frames import DONE, arguments, call, finish, role, text, usage
 from .mcp_servers import MODERN
+from .streams import Answer
 
-__all__ = ["CAREFUL", "LOCAL", "WEATHER", "calls", "response_to", "says", "write_settings"]
+__all__ = [
+    "CAREFUL",
+    "LOCAL",
+    "WEATHER",
+    "Json",
+    "calls",
+    "kinds",
+    "mcp_calls",
+    "output",
+    "response_to",
+    "says",
+    "tools_of",
+    "write_settings",
+]
 
 Json = dict[str, Any]
 LOCAL: Json = {"type": "mcp", "server_label": "local", "require_approval": "never"}
@@ -70,3 +84,21 @@ def response_to(request: Json, approve: bool, **more: object) -> Json:
         "approval_request_id": request["id"],
         "approve": approve,
     } | more
+
+
+def output(answered: Answer) -> list[Json]:
+    found: list[Json] = answered.terminal["output"]  # type: ignore[assignment]
+    return found
+
+
+def kinds(answered: Answer) -> list[str]:
+    return [item["type"] for item in output(answered)]
+
+
+def mcp_calls(answered: Answer) -> list[Json]:
+    return [item for item in output(answered) if item["type"] == "mcp_call"]
+
+
+def tools_of(request: Json) -> list[str]:
+    """The names of the functions in a chat request."""
+    return [tool["function"]["name"] for tool in request.get("tools", ())]
